@@ -10,6 +10,7 @@ from Departments.core.answers import Answer, error_answer
 from Departments.core.documents import for_scripts
 from Departments.core.errors import DepartmentsError
 from Departments.core.logs import SparseLine, make_logger
+from Departments.core.money import count_noun
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.platform.clock import Clock
 from Departments.core.statuses import PhaseName
@@ -92,7 +93,8 @@ def plan_answer(plan: Mapping[str, Any], review: Review) -> Answer:
     """Return the answer to a request for a plan: REJECTED where a trade breaks a limit on today's account."""
     rows = plan["trades"]
     buys = sum(row["action"] == Side.BUY for row in rows)
-    assessment = f"{len(rows)} trades ({len(rows) - buys} SELLs, {buys} BUYs), quality {review.score} of 100"
+    assessment = f"{count_noun(len(rows), 'trade')} ({count_noun(len(rows) - buys, 'SELL')}, {count_noun(buys, 'BUY')})"
+    assessment += f", quality {review.score} of 100"
     errors = [f"{plan['plan_id']} breaks a limit: {each}" for each in review.violations]
     ready = f"{plan['plan_id']} is ready for approval: {assessment}"
     return {
@@ -255,7 +257,7 @@ def wait_for_orders_to_fill(
         if clock.now() >= give_up:
             log.warning("Timeout waiting for orders to fill after %gs", timeout)
             return False
-        line.say(clock.now(), waiting, f"Waiting for {len(waiting)} orders to fill: {', '.join(waiting)}")
+        line.say(clock.now(), waiting, f"Waiting for {count_noun(len(waiting), 'order')} to fill: {', '.join(waiting)}")
         clock.sleep(poll)
     unfilled = [t for t in symbols if t not in newest or newest[t].status is not OrderStatus.FILLED]
     if not unfilled:

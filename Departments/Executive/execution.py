@@ -14,7 +14,7 @@ from decimal import Decimal
 from Departments.brokers.patience import Silence
 from Departments.core.errors import BrokerUnavailable
 from Departments.core.logs import SparseLine, about, make_logger
-from Departments.core.money import ZERO
+from Departments.core.money import ZERO, count_noun
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.plans import Trade, TradingPlan
 from Departments.core.platform.clock import Clock
@@ -45,10 +45,10 @@ LONGEST_SILENCE = timedelta(minutes=10)
 #: Between what a phase sends together: messages are handled in the order of their times.
 IN_TURN = timedelta(microseconds=1)
 WAITING = {
-    PhaseName.RELEASE: "Waiting for the exits of %d symbol%s to be cancelled: %s",
-    PhaseName.SELL: "Waiting for %d order%s to fill: %s",
-    PhaseName.BUY: "Waiting for %d order%s to fill: %s",
-    PhaseName.PROTECT: "Waiting for the exits of %d symbol%s to be live: %s",
+    PhaseName.RELEASE: ("symbol", "Waiting for the exits of {} to be cancelled: {}"),
+    PhaseName.SELL: ("order", "Waiting for {} to fill: {}"),
+    PhaseName.BUY: ("order", "Waiting for {} to fill: {}"),
+    PhaseName.PROTECT: ("symbol", "Waiting for the exits of {} to be live: {}"),
 }
 ALL_DONE = {
     PhaseName.RELEASE: "All exits of the shares to sell are cancelled",
@@ -157,7 +157,7 @@ class PlanExecution:
         self.bus.deliver_pending()
         self.silence.take()  # the clock of this phase begins now
         sent = _count_sent(decisions)
-        log.info("%s phase: %d order%s sent to Trading", last.name, sent, "" if sent == 1 else "s")
+        log.info("%s phase: %s sent to Trading", last.name, count_noun(sent, "order"))
         return last
 
     def _decide_next(self, begun: Sequence[PhaseRecord]) -> Iterator[tuple[PhaseRecord, list[Decision]]]:
@@ -226,7 +226,8 @@ class PlanExecution:
     def _announce_wait(self, phase: PhaseRecord, trades: Sequence[TradeRecord], waiting: Sequence[TradeRecord]) -> None:
         """Log what a phase waits for, at each change and every 15 seconds."""
         now, symbols = self.clock.now(), sorted(t.symbol for t in waiting)
-        what = WAITING[phase.name] % (len(waiting), "" if len(waiting) == 1 else "s", ", ".join(symbols))
+        noun, form = WAITING[phase.name]
+        what = form.format(count_noun(len(waiting), noun), ", ".join(symbols))
         left = max(0, int((phase.deadline - now).total_seconds()))
         sent = sum(bool(trade.message_id) for trade in trades)
         again = f" ({sent - len(waiting)} of {sent} ended, {left // 60}:{left % 60:02d} left)"
@@ -244,8 +245,8 @@ class PlanExecution:
         """Log the end of a phase, unless it sent nothing; that of PROTECT only if the account shows the same."""
         rest = ", ".join(f"{t.symbol} {t.status}" for t in sent if t.status not in DONE)
         if rest:
-            filled = sum(t.status in DONE for t in sent)
-            log.warning("%s phase ended: %d of %d orders filled; not filled: %s", name, filled, len(sent), rest)
+            filled = f"{sum(t.status in DONE for t in sent)} of {count_noun(len(sent), 'order')}"
+            log.warning("%s phase ended: %s filled; not filled: %s", name, filled, rest)
         elif sent and not (name is PhaseName.PROTECT and self.decisions.find_unprotected()):
             log.info(ALL_DONE[name])
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from Departments.core.answers import Answer
 from Departments.core.documents import for_scripts
-from Departments.core.money import ZERO
+from Departments.core.money import ZERO, count_noun
 from Departments.core.portfolio import Account, Position
 
 IN_SUMMARY = 5  # positions that the summary lists
@@ -32,7 +32,7 @@ def dashboard_answer(account: Account, positions: Sequence[Position], start: Dec
         "daily_pl_pct": _percent(account.equity - before, before),
     }
     shown = [_floats(_open_position(position)) for position in positions]
-    message = f"{len(positions)} positions, equity ${account.equity:,.2f}, cash ${account.cash:,.2f}"
+    message = f"{count_noun(len(positions), 'position')}, equity ${account.equity:,.2f}, cash ${account.cash:,.2f}"
     dashboard = {"performance": {**_floats(performance), "positions_count": len(shown)}, "open_positions": shown}
     return {"status": "SUCCESS", "message": message, "dashboard": dashboard, **_account(account, positions)}
 

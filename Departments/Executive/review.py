@@ -14,7 +14,7 @@ from Departments.constraints.headroom import Headroom, headroom
 from Departments.constraints.limits import Limits
 from Departments.constraints.outside_orders import describe_outside_orders
 from Departments.core.facts import Facts
-from Departments.core.money import ZERO, percent, plain, usd
+from Departments.core.money import ZERO, count_noun, percent, plain, usd
 from Departments.core.plans import Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
 from Departments.core.regimes import Regime
@@ -205,7 +205,7 @@ def _strengths(plan: TradingPlan, outlook: Outlook, limits: Limits) -> Iterator[
     if outlook.verdict.passed:
         yield "every order passes every limit that could be evaluated"
     if plan.sells and plan.buys:
-        yield f"{len(plan.sells)} SELLs free cash before {len(plan.buys)} BUYs use it"
+        yield f"{count_noun(len(plan.sells), 'SELL', 'free')} cash before {count_noun(len(plan.buys), 'BUY', 'use')} it"
     if plan.deployment is not None and plan.deployment >= limits.deployment.target_pct - NEAR_TARGET:
         yield f"{percent(plan.deployment)} of equity is invested"
 

@@ -15,7 +15,7 @@ from Departments.constraints import amounts
 from Departments.constraints.limits import Limits, value_at
 from Departments.constraints.table import BUY_HALTS
 from Departments.core.facts import Facts
-from Departments.core.money import ONE, ZERO, cents, money_text, plain, usd
+from Departments.core.money import ONE, ZERO, cents, count_noun, money_text, plain, usd
 from Departments.core.plans import SkippedTrade
 from Departments.core.reasons import Reason, ReasonCode
 from Departments.Operations.filling import Filling
@@ -157,7 +157,7 @@ class Outcome:
             missed = f"Deployment is {usd(self.shortfall)} short of the target of {usd(self.target)}"
             found.append(f"{missed}: {self.binding.sentence or self.binding.code.meaning} ({self.binding}).")
         if self.positions < self.aim and self.binding is not None:
-            there = "1 position" if self.positions == 1 else f"{self.positions} positions"
+            there = count_noun(self.positions, "position")
             found.append(f"The plan leads to {there}; deployment.min_positions asks for {self.aim}.")
         return tuple(found)
 

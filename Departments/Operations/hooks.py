@@ -15,6 +15,7 @@ from Departments.core.documents import json_text, parse_json
 from Departments.core.errors import DepartmentsError
 from Departments.core.logs import make_logger
 from Departments.core.moments import iso
+from Departments.core.money import count_noun
 from Departments.core.platform import hook_runner
 from Departments.core.platform.files import describe
 from Departments.core.platform.processes import EndedProgram, run_program, split_command
@@ -85,7 +86,7 @@ class Hook:
     def _log(self, text: str) -> None:
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) > SHOWN_LINES:
-            log.info("%s: %d earlier lines are not shown", self.name, len(lines) - SHOWN_LINES)
+            log.info("%s: %s not shown", self.name, count_noun(len(lines) - SHOWN_LINES, "earlier line", "are"))
         for line in lines[-SHOWN_LINES:]:
             log.info("%s: %s", self.name, line)
 

@@ -20,6 +20,7 @@ from Departments.core.errors import BadInput, BrokerError
 from Departments.core.facts import PlanFacts, Readings
 from Departments.core.logs import make_logger
 from Departments.core.moments import iso
+from Departments.core.money import count_noun
 from Departments.core.open_limits import follow_limits
 from Departments.core.plans import TradingPlan
 from Departments.core.reasons import ReasonCode
@@ -322,7 +323,8 @@ def _buyable(briefing: Briefing, limits: Limits) -> list[str]:
 
 def _log_plan(planned: Planned) -> None:
     plan = planned.plan
-    log.info("%s: %d SELLs, %d BUYs, %d skipped", plan.plan_id, len(plan.sells), len(plan.buys), len(plan.skipped))
+    trades = f"{count_noun(len(plan.sells), 'SELL')}, {count_noun(len(plan.buys), 'BUY')}"
+    log.info("%s: %s, %d skipped", plan.plan_id, trades, len(plan.skipped))
     for skip in plan.skipped:
         log.log(logging.DEBUG if skip.reason.code in QUIET else logging.INFO, "%s", skip.line)
     for note in plan.notes:

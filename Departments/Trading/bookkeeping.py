@@ -19,7 +19,7 @@ from Departments.core.account_entries import AccountDifference, AccountEntry, En
 from Departments.core.activities import Activity, ActivityKind
 from Departments.core.errors import BrokerError
 from Departments.core.logs import make_logger
-from Departments.core.money import CENT, ZERO, plain, usd_cents
+from Departments.core.money import CENT, ZERO, count_noun, plain, usd_cents
 from Departments.core.orders import Side
 from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Position
@@ -133,14 +133,12 @@ class Bookkeeper:
         ]
         with self._ledger.transaction():
             self._ledger.book.add((cash, *shares, *seen))
-        count = len(shares)
         is_new = not self._ledger.plans.executions()
         log.info(
-            "%s %s in cash and %d position%s",
+            "%s %s in cash and %s",
             "The ledger is new: it takes the account as it is," if is_new else "The book of the account begins now:",
             usd_cents(reading.balance.cash),
-            count,
-            "" if count == 1 else "s",
+            count_noun(len(shares), "position"),
         )
 
     def _compare_once(self, ours: Collection[str], announced: Sequence[Activity] | None = None) -> BookComparison:
@@ -326,7 +324,7 @@ def describe_booking(booking: AccountEntry, activity: Activity) -> str:
         at = "" if booking.price is None else f" at {usd_cents(booking.price)}"
         return f"Somebody else {deed} {plain(abs(activity.qty or ZERO))} {booking.symbol}{at} on {day}"
     if booking.kind is EntryKind.OTHER:
-        shares = f", {plain(booking.qty)} shares" if booking.qty else ""
+        shares = f", {count_noun(booking.qty, 'share')}" if booking.qty else ""
         return f"{activity.word}{of_symbol} on {day}: {with_sign(booking.cash)}{shares}"
     if booking.is_against_its_kind:
         return f"{booking.title}{of_symbol}: {amount} on {day}"

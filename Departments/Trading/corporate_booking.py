@@ -11,7 +11,7 @@ from typing import Final
 from Departments.core.account_entries import AccountEntry, EntryKind
 from Departments.core.activities import Activity, ActivityKind
 from Departments.core.logs import make_logger
-from Departments.core.money import ZERO, plain
+from Departments.core.money import ZERO, count_noun
 from Departments.core.orders import Side
 from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Position
@@ -169,7 +169,7 @@ class CorporateBooking:
         self._ledger.actions.rename(old, new, now)
         holdings = book.balance().holdings  # the fills of moved exits have moved, too
         leaves, joins = holdings.get(old, ZERO), held - holdings.get(new, ZERO)
-        sentence = f"{old} is called {new} now: {plain(leaves)} shares"
+        sentence = f"{old} is called {new} now: {count_noun(leaves, 'share')}"
         book.add(
             [
                 AccountEntry(EntryKind.RENAME, day, now, old, -leaves, price, ZERO, activity_id, sentence),

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from Departments.core.account_entries import AccountDifference, DifferenceKind
-from Departments.core.money import ZERO, cents, plain, usd_cents
+from Departments.core.money import ZERO, cents, count_noun, plain, usd_cents
 from Departments.ledger.account_book import Balance
 from Departments.Trading.corporate_booking import AccountReading
 
@@ -46,7 +46,7 @@ def _name_exchanges(found: Sequence[AccountDifference]) -> Iterator[AccountDiffe
             yield each
             continue
         old, new = (each.symbol, twins[0]) if each.qty < 0 else (twins[0], each.symbol)
-        hint = f"{plain(abs(each.qty))} shares left {old} and as many came to {new}: it may be called {new} now."
+        hint = f"{count_noun(abs(each.qty), 'share')} left {old} and as many came to {new}: it may be called {new} now."
         yield replace(each, sentence=f"{hint} {each.sentence}")
 
 
@@ -67,8 +67,9 @@ def advise_symbols_first(disputed: Collection[str]) -> str:
 
 def describe_shares(symbol: str, has: Decimal, should: Decimal) -> str:
     """Return the sentence about a holding that differs from the book."""
-    return f"{symbol}: the account holds {plain(has)} shares, orders and bookings explain {plain(should)}. " + mend_of(
-        symbol
+    return (
+        f"{symbol}: the account holds {count_noun(has, 'share')}, orders and bookings explain {plain(should)}. "
+        + mend_of(symbol)
     )
 
 

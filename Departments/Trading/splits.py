@@ -15,7 +15,7 @@ from typing import Final
 
 from Departments.core.activities import Activity, ActivityKind
 from Departments.core.moments import iso
-from Departments.core.money import ONE, ZERO, plain, whole_shares
+from Departments.core.money import ONE, ZERO, count_noun, plain, whole_shares
 
 LARGEST_RATIO: Final = 100  # a larger ratio that nobody announces needs a person
 PRICE_TOLERANCE: Final = Decimal("0.20")  # how far the price may be from the old one divided by the ratio
@@ -57,9 +57,9 @@ class Split:
     def sentence(self) -> str:
         """Return the sentence about it."""
         before, after = self.holding.before, self.holding.after
+        shares = f"{plain(before)} → {count_noun(after, 'share')}"
         if before <= 0 or after <= 0:  # shares were sold since
-            return f"{self.holding.symbol} was split {describe_ratio(self.ratio)}: {plain(after - before)} shares more"
-        shares = f"{plain(before)} → {plain(after)} shares"
+            shares = f"{count_noun(after - before, 'share')} more"
         return f"{self.holding.symbol} was split {describe_ratio(self.ratio)}: {shares}"
 
 

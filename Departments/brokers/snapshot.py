@@ -17,7 +17,7 @@ from Departments.core.errors import BrokerError, BrokerUnavailable
 from Departments.core.facts import DeskFacts, Facts, Knowledge, SymbolFacts, TradingHistory
 from Departments.core.logs import make_logger
 from Departments.core.moments import show_moment
-from Departments.core.money import ZERO, plain
+from Departments.core.money import ZERO, count_noun, plain
 from Departments.core.orders import Order, OrderStatus, Side, is_leg, is_of_somebody_else
 from Departments.core.platform.clock import Clock
 from Departments.core.portfolio import Account, Position
@@ -154,7 +154,7 @@ def _read_assets(broker: Broker, symbols: Sequence[str]) -> Mapping[str, Asset] 
     try:
         return broker.assets(symbols)
     except BrokerError as error:
-        log.warning("The broker does not answer about %d symbols; their facts are unknown (%s)", len(symbols), error)
+        log.warning("The broker names no facts of %s (%s)", count_noun(len(symbols), "symbol"), error)
         return None
 
 

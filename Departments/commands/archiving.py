@@ -13,13 +13,14 @@ import typer
 from rich.table import Table
 
 from Departments.bootstrap import Desk
-from Departments.commands.consoles import count_noun, escape_text, open_console
+from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.frame import add_to_failure, print_json, use_desk, work_at_desk
 from Departments.commands.log_files import LogFile, keep_log
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.departments import OURS
 from Departments.core.errors import BadInput, PublishError
 from Departments.core.moments import iso
+from Departments.core.money import count_noun
 from Departments.messaging import retention
 from Departments.messaging.retention import MOVED, REFUSED, WOULD_MOVE, Move, Rules, age_of
 

@@ -13,12 +13,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from Departments.commands.consoles import count_noun, escape_text, open_console
+from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.evidence import audit
 from Departments.commands.frame import find_messages, print_json, reason_of
 from Departments.commands.options import AnyFolder, AsJson, check_workspace
 from Departments.commands.signed_files import sign, verify
 from Departments.core.errors import BadInput, UnreadableMessage
+from Departments.core.money import count_noun
 from Departments.core.platform import files
 from Departments.messaging import codec, front_matter, lookup
 from Departments.messaging.catalogue import CATALOGUE

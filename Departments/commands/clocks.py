@@ -12,6 +12,7 @@ from Departments.commands.inputs import make_clock
 from Departments.core.errors import BadInput
 from Departments.core.logs import make_logger
 from Departments.core.moments import iso
+from Departments.core.money import count_noun
 from Departments.core.platform.clock import Clock, SimulatedClock, SystemClock
 from Departments.core.trading_calendar import trading_day
 from Departments.exchange.storage import count_ending, find_last_moment
@@ -49,12 +50,13 @@ def check_moving_on(desk: Desk) -> None:
     now = desk.clock.now()
     days, ending = (now - last).days, count_ending(path, now)
     if not ending:
-        log.info("The simulated exchange was last used on %s; it moves on by %d days", trading_day(last), days)
+        then, further = trading_day(last), count_noun(days, "day")
+        log.info("The simulated exchange was last used on %s; it moves on by %s", then, further)
         return
-    orders = "an open order" if ending == 1 else f"{ending} open orders"
+    orders = count_noun(ending, "open order")
     problem = (
         f"the simulated exchange was last used on {trading_day(last)}; "
-        f"moving it on by {days} days ends {orders} for good"
+        f"moving it on by {count_noun(days, 'day')} ends {orders} for good"
     )
     raise BadInput("--at", "", problem, f"go on there with --at {iso(last)} or later, or move it with --at {iso(now)}")
 

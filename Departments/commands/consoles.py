@@ -20,11 +20,6 @@ def open_console() -> Console:
     return found
 
 
-def count_noun(number: int, noun: str) -> str:
-    """Return `1 dead letter` or `2 dead letters`."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
 def escape_text(text: object) -> str:
     """Make a text from outside safe for one line, without effect of its markup."""
     return escape(make_safe(text))

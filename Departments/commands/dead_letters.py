@@ -10,11 +10,12 @@ import typer
 from rich.table import Table
 
 from Departments.bootstrap import Desk
-from Departments.commands.consoles import count_noun, escape_text, open_console, print_text
+from Departments.commands.consoles import escape_text, open_console, print_text
 from Departments.commands.frame import find_messages, print_json, work_at_desk
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.errors import BadInput
 from Departments.core.moments import show_text
+from Departments.core.money import count_noun
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import failures
 from Departments.messaging.failures import DeadLetter

@@ -17,6 +17,7 @@ from Departments.commands.options import AsJson, Workspace
 from Departments.core.departments import OURS
 from Departments.core.errors import BadInput
 from Departments.core.moments import parse_iso
+from Departments.core.money import count_noun
 from Departments.core.platform.places import find_state, locate
 from Departments.core.trading_calendar import trading_day
 from Departments.messaging import auditing
@@ -95,7 +96,8 @@ def _document(found: Audit) -> dict[str, Any]:
 def _show(found: Audit) -> None:
     screen = open_console()
     words = ", ".join(f"{number} {kind}" for kind, number in count_kinds(found.differences))
-    others = f"{found.outside} of neighbours are not ours to prove"
-    screen.print(f"{found.files} files compared with the ledger: {words}; {others}.", soft_wrap=True)
+    others = f"{count_noun(found.outside, 'file')} of neighbours not compared"
+    compared = f"{count_noun(found.files, 'file')} compared with the ledger"
+    screen.print(f"{compared}: {words}; {others}.", soft_wrap=True)
     for each in found.differences:
         screen.print(f"{each.kind}: {escape_text(each.place)} {escape_text(each.sentence)}", soft_wrap=True)

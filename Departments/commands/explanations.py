@@ -12,7 +12,7 @@ from Departments.commands.config import write_value
 from Departments.constraints.limits import Limits, value_at
 from Departments.constraints.table import BUY, CONSTRAINTS
 from Departments.core.documents import as_json
-from Departments.core.money import plain, usd
+from Departments.core.money import count_noun, plain, usd
 from Departments.core.orders import Purpose
 from Departments.core.plans import SkippedTrade, Trade, TradingPlan
 from Departments.core.readers import spell_symbol
@@ -178,7 +178,9 @@ class Explanation:
         trade, skip = self.trade, self.skip
         if trade is not None:
             price = "" if trade.price is None else f" at ${plain(trade.price)}"
-            return f"{trade.side} {plain(trade.qty)} shares{price}" + (f": {trade.reason}" if trade.reason else "")
+            return f"{trade.side} {count_noun(trade.qty, 'share')}{price}" + (
+                f": {trade.reason}" if trade.reason else ""
+            )
         if skip is not None:
             return skip.line
         return "No plan of the day is in the ledger" if self.plan is None else "The plan neither trades nor skips it"

@@ -23,7 +23,7 @@ from Departments.commands.looks import look_only
 from Departments.commands.options import AsJson, At, BrokerOption, Workspace, read_days
 from Departments.core.errors import BadInput, BrokerError
 from Departments.core.moments import show_moment
-from Departments.core.money import ZERO, money_text, percent, plain, usd, usd_cents
+from Departments.core.money import ZERO, count_noun, money_text, percent, plain, usd, usd_cents
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.platform.atomic_files import write_atomically
 from Departments.core.statuses import TradeStatus
@@ -161,7 +161,7 @@ def _show_history(found: DeskHistory, now: Now | None) -> None:
         screen.print(table)
     unknown = sum(day.unknown_costs for day in days)
     if unknown:
-        screen.print(f"The cost of {unknown} fills of SELLs is unknown; the realised profit is without them.")
+        screen.print(f"The cost of {count_noun(unknown, 'filled SELL')} is unknown; realised profit leaves it out.")
 
 
 def _draw_orders(days: Sequence[HistoryDay]) -> Table:

@@ -18,6 +18,7 @@ from Departments.commands.frame import print_json, show_logs
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AsJson, At, BrokerOption, Workspace
 from Departments.core.errors import BadInput
+from Departments.core.money import count_noun
 from Departments.core.platform.clock import SystemClock
 from Departments.core.platform.places import locate
 from Departments.doctor.diagnoses import Diagnosis, Health, examine
@@ -99,10 +100,10 @@ def _undo(root: Path, now: Any, *, as_json: bool) -> int:
         counts = {"restored": done.restored, "removed": done.removed, "set_aside": done.set_aside}
         print_json({"backup": str(done.backup), **counts, "pip": removal})
         return 0
-    _print(f"{done.restored} files of the project are back, {done.removed} of ours are gone.")
+    _print(f"{count_noun(done.restored, 'file', 'are')} the project's again; {done.removed} of ours removed.")
     _print("The database keeps the rows of the days in between, and the messages stay.")
     if done.set_aside:
-        _print(f"{len(done.set_aside)} instructions of ours that nobody handled are in the archive: none will be sent.")
+        _print(f"{count_noun(len(done.set_aside), 'unhandled instruction', 'are')} in the archive; none will be sent.")
     if removal:
         _print("Our package is installed in the project's Python, and its modules still come first. Remove it:")
         _print(removal)
@@ -135,9 +136,9 @@ def _show_days(days: Sequence[RehearsedDay]) -> None:
 
 def _show_applied(done: Applied) -> None:
     _print(f"Copies of everything that was touched are in {done.backup}.")
-    _print(f"{done.files} files are in place; the settings are {done.settings}.")
+    _print(f"{count_noun(done.files, 'file', 'are')} in place; the settings are {done.settings}.")
     if done.archived:
-        _print(f"{done.archived} old regime messages are archived.")
+        _print(f"{count_noun(done.archived, 'old regime message', 'are')} archived.")
     for name in done.refused:
         _print(f"Not archived, the system refuses to move it: {name}")
 
@@ -157,8 +158,8 @@ def _show(survey: Survey) -> None:
 
 def _list_found(survey: Survey) -> Iterable[str]:
     code = survey.code
-    yield f"{len(code.replaced)} modules that ours replace: {_name_some(code.replaced)}"
-    yield f"{len(code.stays)} modules that stay: {_name_some(code.stays)}"
+    yield f"{count_noun(len(code.replaced), 'module')} replaced by ours: {_name_some(code.replaced)}"
+    yield f"{count_noun(len(code.stays), 'module')} kept: {_name_some(code.stays)}"
     if code.is_ours:
         yield "files of this program in Departments/ already"
     if code.has_own_init:
@@ -169,10 +170,11 @@ def _list_found(survey: Survey) -> Iterable[str]:
     yield from survey.notes
     kinds = sorted({kind for _, kind in survey.messages.counts})
     counts = ", ".join(f"{kind} {survey.messages.count(kind)}" for kind in kinds)
-    yield f"{survey.messages.total} messages: {counts or 'none'}"
+    yield f"{count_noun(survey.messages.total, 'message')}: {counts or 'none'}"
     if survey.messages.unreadable:
-        yield f"{len(survey.messages.unreadable)} files that are no messages: {_name_some(survey.messages.unreadable)}"
-    yield f"{len(survey.plans)} plans: {_name_some(survey.plans)}"
+        count = count_noun(len(survey.messages.unreadable), "unreadable file")
+        yield f"{count}: {_name_some(survey.messages.unreadable)}"
+    yield f"{count_noun(len(survey.plans), 'plan')}: {_name_some(survey.plans)}"
     yield from _describe_python(survey)
 
 

@@ -22,11 +22,10 @@ from Departments.commands.log_lines import note_change
 from Departments.commands.options import AsJson, At, ExchangePrices, Reseed, Workspace
 from Departments.core.errors import BadInput
 from Departments.core.moments import show_moment
-from Departments.core.money import CENT, ZERO, plain, usd_cents
+from Departments.core.money import CENT, ZERO, count_noun, plain, usd_cents
 from Departments.core.platform.clock import Clock
 from Departments.core.platform.places import find_state, locate
 from Departments.core.validation import validate
-from Departments.exchange.actions import count
 from Departments.exchange.exchange import SimulatedExchange
 from Departments.exchange.faults import load_faults
 from Departments.exchange.market_events import MarketEvent
@@ -95,8 +94,8 @@ def price(
     with _open(workspace, at) as (exchange, clock):
         exchange.floor.set_prices(given.prices)
         exchange.floor.record_bars(given.bars)
-        bars = f", recorded days of {count(len(given.bars), 'symbol')}" if given.bars else ""
-        sentence = f"Took the prices of {count(len(given.prices), 'symbol')}{bars} from {prices.name}"
+        bars = f", recorded days of {count_noun(len(given.bars), 'symbol')}" if given.bars else ""
+        sentence = f"Took the prices of {count_noun(len(given.prices), 'symbol')}{bars} from {prices.name}"
         _say_change(workspace, "price", sentence, clock, as_json=as_json)
     return 0
 
@@ -190,7 +189,7 @@ def check_faults(
     """Check a fault script: every entry is read, nothing strikes."""
     script = load_faults(file)
     deeds = ", ".join(sorted({fault.do for fault in script.faults})) or "none"
-    _say(f"{file.name}: {count(len(script.faults), 'fault')} can be read ({deeds})", as_json=as_json)
+    _say(f"{file.name}: {count_noun(len(script.faults), 'fault')} can be read ({deeds})", as_json=as_json)
     return 0
 
 
@@ -262,9 +261,9 @@ def _describe(exchange: SimulatedExchange) -> str:
     parts = [
         f"cash {usd_cents(account.cash)}",
         f"equity {usd_cents(account.equity)}",
-        count(len(exchange.positions()), "position"),
-        count(len(exchange.orders()), "open order"),
-        *([count(foreign, "foreign row")] if foreign else []),
+        count_noun(len(exchange.positions()), "position"),
+        count_noun(len(exchange.orders()), "open order"),
+        *([count_noun(foreign, "foreign row")] if foreign else []),
         f"prices {state.price_mode}",
     ]
     return ", ".join(parts)

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from Departments.bootstrap import Choices, Desk
 from Departments.commands.clocks import check_moving_on, look_at_own_time
-from Departments.commands.consoles import count_noun, escape_text
+from Departments.commands.consoles import escape_text
 from Departments.commands.frame import document_failures, print_json, work_at_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.live_view import follow_on_terminal
@@ -33,7 +33,7 @@ from Departments.commands.options import (
 from Departments.commands.run import show_document, write_page
 from Departments.core.errors import BadInput
 from Departments.core.moments import iso, show_day
-from Departments.core.money import plain
+from Departments.core.money import count_noun, plain
 from Departments.core.readers import spell_symbol
 from Departments.Executive.overview.holdings import count_unprotected
 from Departments.Executive.remainder import FOLLOW
@@ -201,7 +201,7 @@ class Findings:
     def sentences(self) -> list[str]:
         """Return a sentence for every change, difference, lock and unprotected symbol."""
         mend = "the next `departments run` protects them"
-        bare = (f"{name}: {plain(qty)} shares have no live exits; {mend}" for name, qty in self._bare())
+        bare = (f"{name}: {count_noun(qty, 'share', 'have')} no live exits; {mend}" for name, qty in self._bare())
         changes = self.changes.sentences()
         locks = (_describe(lock) for lock in self.locks if lock.reason not in changes)
         return [*changes, *dict.fromkeys((*locks, *bare))]

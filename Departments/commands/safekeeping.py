@@ -10,11 +10,12 @@ import typer
 from Departments.backups import make_backup, restore_backup
 from Departments.bootstrap import Choices
 from Departments.commands.clocks import look_at_own_time
-from Departments.commands.consoles import count_noun, escape_text, open_console
+from Departments.commands.consoles import escape_text, open_console
 from Departments.commands.frame import print_json, work_at_desk
 from Departments.commands.inputs import make_clock
 from Departments.commands.options import AnyFolder, AsJson, At, BrokerOption, Workspace
 from Departments.commands.recovery import show_comparison
+from Departments.core.money import count_noun
 from Departments.core.platform.places import locate
 from Departments.core.platform.rights import PRIVATE
 

@@ -24,7 +24,8 @@ from Departments.commands.inputs import make_clock
 from Departments.commands.looks import look_only
 from Departments.commands.options import AsJson, At, BrokerOption, Workspace
 from Departments.core.moments import show_moment
-from Departments.core.money import percent, plain, usd, usd_cents
+from Departments.core.money import count_noun, percent, plain, usd, usd_cents
+from Departments.core.plans import count_sides
 from Departments.core.safe_text import make_safe
 from Departments.Executive.overview.holdings import HeldPosition
 from Departments.Executive.overview.problems import CLOSED, exit_code_of, find_problems
@@ -205,7 +206,7 @@ def _describe_plan(standing: DeskStanding) -> str:
     plan = known.plan
     names = ", ".join(each.approved_by for each in known.approvals)
     by = f" (approved by {names})" if names else ""
-    trades = f"{len(plan.sells)} SELLs and {len(plan.buys)} BUYs"
+    trades = count_sides(len(plan.sells), len(plan.buys))
     where = f", {known.progress.place}" if known.progress is not None and known.progress.place else ""
     mend = f"; approve it by: departments approve {plan.plan_id}" if known.state == "not approved" else ""
     return f"{plan.plan_id} of {show_moment(plan.generated_at)}, {trades}, {known.state}{where}{by}{mend}"
@@ -258,7 +259,7 @@ def _holding_cells(each: HeldPosition) -> list[str]:
 def _draw_problems(problems: list[Problem], *, wraps: bool) -> list[Text]:
     if not problems:
         return [Text("Nothing needs a person.", "green")]
-    title = "1 thing needs a person:" if len(problems) == 1 else f"{len(problems)} things need a person:"
+    title = f"{count_noun(len(problems), 'thing', 'need')} a person:"
     lines = (Text(f"- {make_safe(each.text)}", "yellow", no_wrap=not wraps, overflow="ignore") for each in problems)
     return [Text(title, "red"), *lines]
 

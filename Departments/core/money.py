@@ -9,6 +9,7 @@ ZERO = Decimal(0)
 ONE = Decimal(1)
 CENT = Decimal("0.01")
 BEYOND_REASON = Decimal(10) ** 15  # far above any account, price, volume or company
+_OF_ONE = {"have": "has", "had": "had", "are": "is", "were": "was"}
 LARGEST = 308  # the largest power of ten in a float; the digits of larger ones would fill the memory
 
 
@@ -76,6 +77,13 @@ def plain(number: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in {"", "-0"} else text
+
+
+def count_noun(number: Decimal | int, noun: str, verb: str = "") -> str:
+    """Format a number with its noun, and a verb that follows it: "1 share has", "2 shares have"."""
+    is_one = number == 1
+    words = [noun if is_one else f"{noun}s", *([_OF_ONE.get(verb, f"{verb}s") if is_one else verb] if verb else [])]
+    return " ".join([plain(Decimal(number)), *words])
 
 
 def money_text(amount: Decimal) -> str:

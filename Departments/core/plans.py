@@ -13,7 +13,7 @@ from pydantic import AliasChoices, BeforeValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from Departments.core.moments import iso
-from Departments.core.money import ZERO, plain
+from Departments.core.money import ZERO, count_noun, plain
 from Departments.core.orders import Side
 from Departments.core.readers import (
     Action,
@@ -160,3 +160,8 @@ class TradingPlan:
 def skip_documents(skips: Iterable[SkippedTrade]) -> list[dict[str, str]]:
     """Format skips as `{ticker, code, reason}`."""
     return [{"ticker": s.symbol, "code": str(s.reason.code), "reason": str(s.reason)} for s in skips]
+
+
+def count_sides(sells: int, buys: int) -> str:
+    """Return how many orders of each side there are: `5 SELLs and 9 BUYs`."""
+    return f"{count_noun(sells, 'SELL')} and {count_noun(buys, 'BUY')}"

@@ -11,6 +11,7 @@ from typing import Final
 from Departments.bootstrap import Desk
 from Departments.core.errors import BadInput, DepartmentsError, LedgerError, UnreadableMessage
 from Departments.core.moments import parse_iso
+from Departments.core.money import count_noun
 from Departments.core.platform.disk_trouble import raise_if_read_only
 from Departments.doctor.diagnoses import Diagnosis, Look, ok, trouble, warning
 from Departments.ledger.sqlite import VERSION, check_unlocked, look_into
@@ -109,16 +110,15 @@ def look_at_messages(desk: Desk) -> Iterator[Diagnosis]:
     if unread:
         more = f" and {len(unread) - NAMED} more" if len(unread) > NAMED else ""
         names = ", ".join(unread[:NAMED])
-        yield warning("messages", f"{len(unread)} files cannot be read as messages: {names}{more}.")
+        yield warning("messages", f"{count_noun(len(unread), 'file')} cannot be read as messages: {names}{more}.")
     if regime:
         mend = "`departments archive --type RegimeUpdate --older-than 1d` clears old ones"
-        yield warning("messages", f"{regime} regime messages wait in inboxes; {mend}.")
+        yield warning("messages", f"{count_noun(regime, 'regime message', 'wait')} in inboxes; {mend}.")
     yield ok("messages", f"Messages are in {root}.")
     dead = list_dead_letters(root)
     if dead:
-        yield warning(
-            "messages", f"A person has to look at dead letters: {len(dead)}; see `departments dead-letters list`."
-        )
+        count = count_noun(len(dead), "dead letter", "need")
+        yield warning("messages", f"{count} a person; see `departments dead-letters list`.")
 
 
 def look_at_briefing(desk: Desk) -> Iterator[Diagnosis]:

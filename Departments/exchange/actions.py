@@ -16,7 +16,7 @@ from typing import Final
 
 from Departments.core.activities import ActivityKind
 from Departments.core.errors import BadInput
-from Departments.core.money import ONE, ZERO, cents, plain, usd_cents, whole_shares
+from Departments.core.money import ONE, ZERO, cents, count_noun, plain, usd_cents, whole_shares
 from Departments.core.orders import OrderStatus
 from Departments.exchange.account_log import AccountLog, Booking
 from Departments.exchange.book import Adjustment, ExchangeBook, Lot
@@ -175,7 +175,7 @@ class MarketActions:
                 self._cancel(record.id, at)
             else:
                 self.book.save(changed if policy == "multiply" else _adjust(changed, ratio))
-        return f"; {count(len(orders), 'open order')}: {_POLICIES[policy]}" if orders else ""
+        return f"; {count_noun(len(orders), 'open order')}: {_POLICIES[policy]}" if orders else ""
 
     def _rename(self, event: MarketEvent, at: datetime) -> str:
         symbol, new = event.of or "", event.to or ""
@@ -198,7 +198,7 @@ class MarketActions:
             self.book.set_holding(replace(held, qty=ZERO))
             self.book.set_holding(Lot(new, qty, (cost / qty).quantize(_MICRO)))
         done = "cancelled" if self.state.orders_at_rename == "cancel" else "kept"
-        kept = f"; {count(len(orders), 'open order')}: {done}" if orders else ""
+        kept = f"; {count_noun(len(orders), 'open order')}: {done}" if orders else ""
         joined = f", joined with {plain(other.qty)} {new} held" if held.qty and other.qty else ""
         return f"{symbol} is called {new} now: {plain(held.qty)} shares{joined}{kept}"
 
@@ -215,11 +215,6 @@ _POLICIES: Final = {
     "cancel": "cancelled",
     "keep": "they stay as they are",
 }
-
-
-def count(number: int, what: str) -> str:
-    """Return a number with its noun: 1 position, 2 positions."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _dollars(price: Decimal) -> str:

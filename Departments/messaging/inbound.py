@@ -18,6 +18,7 @@ from Departments.core.errors import (
     UnreadableMessage,
 )
 from Departments.core.logs import log_about, make_logger
+from Departments.core.money import count_noun
 from Departments.core.platform.clock import Clock
 from Departments.core.platform.disk_trouble import raise_for_disk
 from Departments.core.trading_calendar import trading_day
@@ -122,7 +123,7 @@ class Pass:
             self.setbacks.leave(A_MOMENT)
         self._deliver()
         if self.counts["skipped"]:
-            logger.info("%s: %d messages archived as skipped", self.department, self.counts["skipped"])
+            logger.info("%s: %s archived as skipped", self.department, count_noun(self.counts["skipped"], "message"))
         met = self.setbacks
         return ConsumeReport(
             self.department, **self.counts, dead_lettered=met.dead_lettered, left=met.left, retry_at=met.retry_at

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, Final
 
 from Departments.core.money import ZERO
+from Departments.core.plans import count_sides
 from Departments.core.reasons import Reason, ReasonCode
 
 #: The key of a plan document with what it was made from: candidates, and details of its symbols.
@@ -161,7 +162,13 @@ def _allocator(document: Mapping[str, Any]) -> Document:
         "capital_deployment_pct": round(100 * deployed, 2),
     }
     missed = [] if goal.get("target_met", True) else [f"the deployment target is missed: {goal.get('binding')}"]
-    return _stage("portfolio_allocator", f"{len(sells)} SELLs and {len(buys)} BUYs", quality, data, missed)
+    return _stage(
+        "portfolio_allocator",
+        count_sides(len(sells), len(buys)),
+        quality,
+        data,
+        missed,
+    )
 
 
 def _limits(document: Mapping[str, Any]) -> Document:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from Departments.core.errors import BadInput
+from Departments.core.money import count_noun
 from Departments.core.platform import files
 from Departments.core.platform.disk_trouble import raise_for_disk
 from Departments.core.platform.places import claim_state
@@ -244,9 +245,9 @@ def _check_places(root: Path, names: Iterable[str]) -> None:
 def list_changes(survey: Survey) -> Iterator[str]:
     """Yield a sentence about each thing that --apply would do."""
     if (survey.root / "Departments").is_dir():
-        count = len(list_our_files())
-        yield f"put {count} files of ours into {survey.root}, over {len(survey.code.replaced)} of the project's"
-        yield f"keep {len(survey.code.stays)} modules of the project beside them, importable as before"
+        count = count_noun(len(list_our_files()), "file")
+        yield f"put {count} of ours into {survey.root}, over {len(survey.code.replaced)} of the project's"
+        yield f"keep {count_noun(len(survey.code.stays), 'module')} of the project beside them, importable as before"
     if not any(path.name == "settings.yaml" for path in survey.configuration):
         broker = "Alpaca's paper account" if survey.access.kind == "paper" else "the simulated exchange"
         yield f"write settings.yaml for {broker}{_describe_hooks(survey.root)}"
@@ -257,7 +258,7 @@ def list_changes(survey: Survey) -> Iterator[str]:
         yield f"{made} in {survey.ledger.path.name}; no row of the project is changed"
     old = survey.messages.count("RegimeUpdate", "Inbox")
     if old:
-        yield f"archive up to {old} old regime messages that wait in inboxes"
+        yield f"archive {count_noun(old, 'old regime message')} waiting in inboxes, or fewer"
     yield "copy everything that it touches into one dated folder first; --undo puts it back"
 
 

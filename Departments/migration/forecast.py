@@ -20,7 +20,7 @@ from Departments.constraints.amounts import (
 from Departments.constraints.compliance import describe_origins, tighten
 from Departments.constraints.limits import Limits, limits_file, load_limits
 from Departments.core.errors import BadInput, LedgerError
-from Departments.core.money import BEYOND_REASON, ZERO, cents, decimal_of, plain, usd_cents
+from Departments.core.money import BEYOND_REASON, ZERO, cents, count_noun, decimal_of, plain, usd_cents
 from Departments.core.platform.text_files import config_file, read_json
 from Departments.core.settings import load_settings
 from Departments.ledger.sqlite import look_into
@@ -170,8 +170,9 @@ def _tell_days(survey: Survey, accounts: Mapping[date, Sequence[RecordedAccount]
             over.append(day)
     if over:
         yield (
-            f"On {len(over)} of {len(both)} recorded days the plan's BUYs were more than that day's cash above the "
-            f"reserve ({over[0]} to {over[-1]}): ours plans fewer or smaller ones, or waits for the SELLs."
+            f"On {len(over)} of {count_noun(len(both), 'recorded day')} the plan's BUYs were more than that day's "
+            f"cash above the reserve ({over[0]} to {over[-1]}). This desk plans fewer or smaller ones, or waits for the "
+            "SELLs."
         )
 
 
@@ -186,7 +187,8 @@ def _tell_denials(survey: Survey) -> Iterator[str]:
     counts = Counter(str(reason).partition(":")[0] for source, reason in rows if source == "HARD_CONSTRAINT")
     if counts:
         named = ", ".join(f"{name} {count}" for name, count in counts.most_common(5))
-        yield f"{sum(counts.values())} planned orders were denied at the trade ({named}); ours does not plan such ones."
+        denied = count_noun(sum(counts.values()), "planned order", "were")
+        yield f"{denied} denied at the trade ({named}); ours does not plan such ones."
 
 
 def _tell_positions(survey: Survey) -> Iterator[str]:
@@ -199,6 +201,6 @@ def _tell_positions(survey: Survey) -> Iterator[str]:
         return
     if count:
         yield (
-            f"{count} positions stand as PENDING in portfolio_positions; from now on a bought one becomes OPEN and a "
-            "sold one CLOSED with its price. Older rows are closed when their shares are sold."
+            f"{count_noun(count, 'position', 'are')} PENDING in portfolio_positions; from now on a bought one becomes "
+            "OPEN and a sold one CLOSED with its price. Older rows are closed when their shares are sold."
         )

@@ -12,6 +12,7 @@ from Departments.bootstrap import Choices, Desk, open_desk
 from Departments.core.errors import DepartmentsError
 from Departments.core.halts import Halt
 from Departments.core.logs import make_logger
+from Departments.core.money import count_noun
 from Departments.Executive.approvals import FiledPlan
 from Departments.Executive.day_order import DayFailed, Executed
 from Departments.Executive.desk_halts import begin_halt
@@ -45,7 +46,7 @@ def veto(desk: Desk, session: Session, plan_id: str, form: VetoForm) -> Done:
     """Take one order out of the plan that was seen."""
     made = desk.opinions.veto(plan_id, form.symbol, session.who, form.comment, form.digest)
     left, advice = len(made.filed.plan.trades), made.review.recommendation
-    checked = f"The rest was checked again: {left} orders, and the review says {advice}"
+    checked = f"The rest was checked again: {count_noun(left, 'order')}, and the review says {advice}"
     found = f" ({made.review.concerns[0]})" if advice != "APPROVE" and made.review.concerns else ""
     said = f"{form.symbol} is out of the plan. {checked}{found}. Look at it before you approve"
     return Done(said, f"/plans/{plan_id}", "ok" if advice == "APPROVE" else "warn")

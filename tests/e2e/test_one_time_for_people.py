@@ -36,7 +36,6 @@ OTHER_FORMS = {
     "doctor/desk_files.py": "a time of a day in New York, from the settings",
     "exchange/account_log.py": "Alpaca's ids",
     "ledger/old_days.py": "the older system's tables",
-    "ledger/old_orders.py": "the older system's tables",
     "ledger/old_positions.py": "the older system's ids",
     "ledger/old_tables.py": "the older system's tables",
 }

@@ -8,7 +8,7 @@ from typing import Final
 
 from Departments.core.halts import UNHALT
 from Departments.core.moments import show_moment
-from Departments.core.money import plain
+from Departments.core.money import count_noun
 from Departments.core.statuses import ExecutionStatus
 from Departments.core.trading_calendar import is_trading_day, trading_day
 from Departments.Executive.overview.standing import DeskStanding, Problem, Progress
@@ -59,7 +59,7 @@ def _list_runs(standing: DeskStanding) -> Iterator[Problem]:
     if progress is not None and not progress.is_alive:
         yield Problem(progress.sentence, RESUME)
     elif standing.letters_waiting and progress is None:
-        yield Problem(f"{standing.letters_waiting} committed messages are not in their folders", RESUME)
+        yield Problem(f"{count_noun(standing.letters_waiting, 'committed message', 'wait')} for delivery", RESUME)
     is_todays = last is not None and last.trading_day == trading_day(standing.now)
     if last is not None and is_todays and last.status is ExecutionStatus.COMPLETED_WITH_ISSUES:
         yield Problem(f"{last.plan_id} ended with issues", f"read Reports/{last.plan_id}.md")
@@ -81,7 +81,7 @@ def _list_unprotected(standing: DeskStanding) -> Iterator[Problem]:
         return  # PROTECT comes last
     for holding in standing.holdings:
         if holding.unprotected > 0:
-            what = f"{holding.position.symbol}: {plain(holding.unprotected)} shares have no live exits"
+            what = f"{holding.position.symbol}: {count_noun(holding.unprotected, 'share', 'have')} no live exits"
             yield Problem(what, "the next departments run gives them exits")
 
 

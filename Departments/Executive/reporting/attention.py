@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from Departments.core.money import count_noun
 from Departments.core.orders import OrderStatus
 from Departments.core.statuses import ExecutionStatus
 from Departments.Executive.reporting.reason_words import describe_reasons
@@ -33,7 +34,7 @@ def _account(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
         yield _need(difference["sentence"])
     for each in document["unprotected"]:
         if each["until"] is None:
-            what = f"{each['qty']} shares of {each['ticker']} have no live exits"
+            what = f"{each['ticker']}: {count_noun(Decimal(each['qty']), 'share', 'have')} no live exits"
             yield _need(what, "the next departments run gives them exits; until then place a stop by hand")
 
 

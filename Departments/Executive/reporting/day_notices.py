@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from Departments.core.money import plain, usd, usd_cents
-from Departments.core.plans import Trade, TradingPlan
+from Departments.core.money import count_noun, plain, usd, usd_cents
+from Departments.core.plans import Trade, TradingPlan, count_sides
 from Departments.core.statuses import ExecutionStatus
 from Departments.notices.notice import Notice, NoticeEvent, keep_ten
 
@@ -18,7 +18,7 @@ ENDED: Final = frozenset(
 
 def announce_plan(plan: TradingPlan, mend: str, cause: str = "") -> Notice:
     """Return the notice of a plan that waits for a person. `mend` is how to approve it."""
-    title = f"{plan.plan_id} waits for approval: {len(plan.sells)} SELLs and {len(plan.buys)} BUYs"
+    title = f"{plan.plan_id} waits for approval: {count_sides(len(plan.sells), len(plan.buys))}"
     lines = (*keep_ten([mend, *map(_describe_trade, (*plan.sells, *plan.buys))]),)
     return Notice(NoticeEvent.APPROVAL, f"{plan.plan_id}{cause}", title, lines)
 
@@ -74,7 +74,7 @@ def _announce_changes(document: Mapping[str, Any]) -> Iterator[Notice]:
 def _count_filled(document: Mapping[str, Any]) -> str:
     traded = [phase for phase in document["phases"] if phase["name"] in {"SELL", "BUY"}]
     orders = {(o["side"], o["ticker"]): o for phase in traded for o in phase["orders"]}.values()  # the last attempt's
-    return f"{sum(order['status'] == 'filled' for order in orders)} of {len(orders)} orders filled"
+    return f"{sum(order['status'] == 'filled' for order in orders)} of {count_noun(len(orders), 'order')} filled"
 
 
 def _describe_end(document: Mapping[str, Any]) -> Iterator[str]:
@@ -97,7 +97,7 @@ def _list_troubles(document: Mapping[str, Any]) -> Iterator[str]:
     yield from (each["sentence"] for each in document["since_last"]["differences"])
     for stretch in document["unprotected"]:
         if stretch["until"] is None:
-            yield f"{stretch['ticker']}: {stretch['qty']} shares have no live exits"
+            yield f"{stretch['ticker']}: {count_noun(Decimal(stretch['qty']), 'share', 'have')} no live exits"
     if not document["cash_identity"]["holds"]:
         yield f"Cash differs by ${document['cash_identity']['difference']}"
     yield from (f"Halted: {each['sentence']}" for each in document["halts"])

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from Departments.core.moments import iso, parse_iso, show_moment, show_shortly, show_span, show_time
-from Departments.core.money import usd, usd_cents
+from Departments.core.money import count_noun, usd, usd_cents
 from Departments.core.safe_text import Form, make_safe
 from Departments.core.statuses import PhaseName
 from Departments.Executive.reporting.attention import list_needs
@@ -91,6 +91,7 @@ def make_environment(*folders: Path) -> Environment:
         "shortly": lambda at: "" if not at else show_shortly(parse_iso(at)),
         "span": _write_span,
         "isotime": iso,
+        "count": count_noun,
         "lines": lambda text: Markup(make_safe(text, Form.HTML)),  # noqa: S704 - made safe
         "money": _write_money,
         "dollars": lambda amount: "" if amount is None else usd(Decimal(str(amount))),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from Departments.core.moments import show_shortly, show_span, show_time
-from Departments.core.money import ZERO, plain
+from Departments.core.money import ZERO, count_noun
 from Departments.core.plans import TradingPlan
 from Departments.core.platform import files
 from Departments.core.platform.atomic_files import write_atomically
@@ -182,7 +182,7 @@ def _read_lacking(trade: TradeRecord) -> Decimal:
 
 def stretch_text(stretch: Stretch, today: date | None = None) -> str:
     """Return the sentence about a stretch without live exits, with days if it did not begin and end on one day."""
-    what = f"{stretch.symbol}: {plain(stretch.qty)} shares had no live exits from"
+    what = f"{stretch.symbol}: {count_noun(stretch.qty, 'share', 'had')} no live exits from"
     since, end = stretch.since, stretch.until
     if end is not None:
         return f"{what} {show_span(since, end)} ({_measure(end - since)})"

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from Departments.core.account_entries import AccountDifference, AccountEntry, EntryKind, Statement
 from Departments.core.moments import iso, parse_iso, show_day, show_shortly
-from Departments.core.money import CENT, ZERO, cents, money_text, plain, usd_cents
+from Departments.core.money import CENT, ZERO, cents, count_noun, money_text, plain, usd_cents
 from Departments.core.orders import OrderStatus, OrderType, Purpose, Side
 from Departments.core.safe_text import Form, make_safe
 from Departments.ledger.ledger import Ledger
@@ -197,7 +197,7 @@ def describe_cancelled(group: OrderGroup) -> str:
     last, entry = group.last, group.entry
     day = f"cancelled{_on_day(last)}, not by the desk"
     if entry is not None and entry.status is not OrderStatus.FILLED:
-        filled = f"; {plain(entry.filled_qty)} shares had filled" if entry.filled_qty else ""
+        filled = f"; {count_noun(entry.filled_qty, 'share', 'had')} filled" if entry.filled_qty else ""
         return f"{entry.side} {plain(entry.qty)} {entry.symbol} was {day}{filled}"
     stops = {leg.stop_price for leg in group.exits if leg.stop_price}
     targets = {leg.limit_price for leg in group.exits if leg.limit_price}

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from Departments.core.money import ONE, ZERO, money_text, percent
+from Departments.core.money import ONE, ZERO, count_noun, money_text, percent
 from Departments.core.quotes import Bar
 from Departments.core.reasons import ReasonCode
 from Departments.core.statuses import ExecutionStatus
@@ -149,7 +149,7 @@ def _write_title(
     change = growth[-1].growth - ONE if growth else ZERO
     course = f"{'down' if change < 0 else 'up'} {percent(abs(change))}" if growth else "growth unknown"
     span = f"{first.day} {first:%B %Y} to {last.day} {last:%B %Y}"
-    return f"{span} — {len(calendar) - missed} days run, {missed} missed, {course}"
+    return f"{span} — {count_noun(len(calendar) - missed, 'day')} run, {missed} missed, {course}"
 
 
 def tear_sheet_text(sheet: Mapping[str, Any]) -> str:

@@ -144,7 +144,7 @@ def test_an_unfinished_execution_and_odd_files_are_warnings(folder: Path, capsys
     said = say(capsys, "doctor", "--workspace", folder)
     assert said.code == 0
     assert "The execution of P is not finished; run `departments resume`" in said.out
-    assert "1 files cannot be read as messages: TRADING/odd.md" in said.out
+    assert "1 file cannot be read as messages: TRADING/odd.md" in said.out
 
 
 def test_looking_changes_nothing_and_sends_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,7 +201,7 @@ def test_a_halt_and_dead_letters_are_warned_of(folder: Path, capsys: pytest.Capt
     (dead / "MSG_X.md").write_text("junk", encoding="utf-8")
     said = say(capsys, "doctor", "--workspace", folder, "--json")
     assert "the feed is wrong" in sentences(said, "halt", "warning")[0]
-    assert "dead letters: 1" in sentences(said, "messages", "warning")[0]
+    assert "1 dead letter needs a person" in sentences(said, "messages", "warning")[0]
     assert said.code == 0
 
 

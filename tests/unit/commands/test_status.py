@@ -276,7 +276,7 @@ def test_a_running_execution_shows_its_phase_and_its_open_orders(traded: Path, c
     assert (running["phase_number"], running["phases"], said.document["plan"]["state"]) == (2, 4, "running")
     phase = "PLAN_1 runs since 2025-11-10 10:05 EST, SELL phase (2 of 4)"
     assert f"{phase}: 1 of 2 ended, until 2025-11-10 10:06:42 EST" in shown.out
-    assert "1 SELLs and 0 BUYs, running, SELL phase (2 of 4)" in shown.out
+    assert "1 SELL and 0 BUYs, running, SELL phase (2 of 4)" in shown.out
     assert any(line.split() == ["SELL", "10", "DVN", "dispatched"] for line in shown.out.splitlines())
 
 
@@ -327,7 +327,7 @@ def test_letters_that_nobody_delivers_are_named(traded: Path, capsys: Capture) -
     with ledger_of(traded) as ledger:
         ledger.journal.enqueue("MSG_9.md", "EXECUTIVE", "COMPLIANCE", b"x", MORNING)
     said = status(capsys, traded, "--json")
-    assert find_one(said, "1 committed messages are not in their folders")["mend"].endswith("departments resume")
+    assert find_one(said, "1 committed message waits for delivery")["mend"].endswith("departments resume")
 
 
 def test_a_letter_in_its_folder_is_not_named_before_its_delivery_is_noted(traded: Path, capsys: Capture) -> None:
