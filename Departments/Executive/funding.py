@@ -10,7 +10,7 @@ from typing import Literal
 from Departments.constraints.amounts import cash_for_buys, is_large_enough, minimum_position, minimum_trade
 from Departments.constraints.limits import Limits
 from Departments.core.facts import Facts
-from Departments.core.money import CENT, ONE, ZERO, cents, price_tick, shares_within, usd, whole_shares
+from Departments.core.money import CENT, ONE, ZERO, cents, count_noun, price_tick, shares_within, usd, whole_shares
 from Departments.core.orders import BUY_COLLAR, Side
 from Departments.core.plans import Trade
 from Departments.core.reasons import Reason, ReasonCode
@@ -190,7 +190,7 @@ def _explain_trim(trade: Trade, qty: Decimal, money: Decimal, sizes: _Sizes, *, 
     """Return why a BUY has fewer shares than planned: a fraction, its price, or the cash."""
     if covered and qty == whole_shares(trade.qty):
         return Reason.of(ReasonCode.INVALID_QUANTITY, planned=trade.qty, qty=qty)
-    sentence = f"{trade.symbol} was trimmed from {trade.qty} to {qty} shares"
+    sentence = f"{trade.symbol} was trimmed from {trade.qty} to {count_noun(qty, 'share')}"
     if covered:
         planned = cents(sizes.planned[trade.symbol])
         return Reason.of(

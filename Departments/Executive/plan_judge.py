@@ -16,7 +16,7 @@ from Departments.core.errors import BadInput
 from Departments.core.facts import DeskFacts, Facts, PlanFacts
 from Departments.core.halts import UNHALT
 from Departments.core.moments import show_moment
-from Departments.core.money import ZERO, plain, whole_shares
+from Departments.core.money import ZERO, count_noun, whole_shares
 from Departments.core.orders import Side
 from Departments.core.plans import TradingPlan
 from Departments.core.quotes import MarketClock
@@ -164,7 +164,7 @@ class PlanJudge:
         qty = ZERO if held is None else max(ZERO, held.qty)
         if trade.side is Side.SELL and trade.qty > qty:
             mend = f"order at most {whole_shares(qty)}" if qty >= 1 else "name a symbol of the account"
-            raise BadInput(f"order {order}", "", f"{plain(qty)} shares are held", mend)
+            raise BadInput(f"order {order}", "", f"{count_noun(qty, 'share', 'are')} held", mend)
 
     def rehearse(self, plan: TradingPlan, *, force: bool = False) -> Document:
         """Return the decisions of an execution now, phase by phase. Nothing is sent."""

@@ -16,7 +16,7 @@ from Departments.core.errors import DepartmentsError
 from Departments.core.logs import make_logger
 from Departments.core.moments import iso
 from Departments.core.money import count_noun
-from Departments.core.platform import hook_runner
+from Departments.core.platform import files, hook_runner
 from Departments.core.platform.files import describe
 from Departments.core.platform.processes import EndedProgram, run_program, split_command
 from Departments.core.settings import HookSettings, OperationsSettings
@@ -102,9 +102,10 @@ class Hook:
             text = ended.output if self.settings.module is None else file.read_text(encoding="utf-8")
             answer = parse_json(text)
         except (OSError, ValueError, RecursionError) as error:
-            raise self.refuse(f"answered no JSON ({error})") from error
+            problem = files.describe(error) if isinstance(error, OSError) else str(error)
+            raise self.refuse(f"answered no JSON ({problem})") from error
         if not isinstance(answer, dict):
-            raise self.refuse(f"answered {type(answer).__name__} instead of a JSON object")
+            raise self.refuse("answered JSON that is no object")
         return answer
 
     def refuse(self, problem: str) -> HookFailed:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from Departments.constraints.limits import Limits
-from Departments.core.money import plain
+from Departments.core.money import count_noun, plain
 from Departments.core.orders import Side
 from Departments.core.plans import SkippedTrade, Trade
 from Departments.core.portfolio import Position
@@ -151,7 +151,7 @@ def _sell(wish: SellWish, basis: Basis) -> Trade | SkippedTrade:
     qty = held.qty if wish.qty is None else min(wish.qty, held.qty)
     reason = wish.reason
     if wish.qty is not None and qty < wish.qty:
-        reason = f"{reason} (only {plain(qty)} of {plain(wish.qty)} shares are held)".strip()
+        reason = f"{reason} (only {plain(qty)} of {count_noun(wish.qty, 'share')} held)".strip()
     return Trade(wish.symbol, Side.SELL, qty, basis.price(wish.symbol, Side.SELL), held.score, held.sector, reason)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from Departments.core.errors import NotDecidedHere
-from Departments.core.money import plain
+from Departments.core.money import count_noun, plain
 from Departments.core.orders import Side
 from Departments.core.statuses import PhaseName
 from Departments.ledger.executive_records import PlanRecords
@@ -87,7 +87,7 @@ def find_mismatch(
     if (symbol, side) != (trade.symbol, trade.side):
         return f"it says {side} {symbol}, and {plan_id} decided {trade.side} {trade.symbol}"
     most = min(trade.qty, trade.planned_qty)
-    return f"it says {plain(qty)} shares, and {plan_id} decided {plain(most)}" if qty > most else None
+    return f"it says {count_noun(qty, 'share')}, and {plan_id} decided {plain(most)}" if qty > most else None
 
 
 def _refuse(message: Message, problem: str | None) -> None:

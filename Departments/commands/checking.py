@@ -132,7 +132,9 @@ def _show(screen: Console, document: dict[str, Any]) -> None:
             f"Not checked: {count_noun(document['dead_letters'], 'dead letter')}; see `departments dead-letters list`."
         )
     if not front_matter.FAST_YAML:
-        screen.print("PyYAML lacks libyaml here: headers of other writers take several times longer.")
+        screen.print(
+            "The fast reader of YAML is missing: headers of other writers take several times longer; reinstall PyYAML."
+        )
 
 
 # --- messages schema ---

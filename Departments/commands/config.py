@@ -47,7 +47,7 @@ READERS: Final[Mapping[str, str]] = {
     "approve": "the Executive, before an execution",
     "wait_for_open": "departments run",
     "approval": "the Executive's rule of approvers",
-    "files": "whatever writes a file",
+    "files": "every writer of files",
     "state_dir": "ledger, simulated exchange and mutexes",
     "accounts": "reconciliation with the account",
     "broker": "the broker that is opened",

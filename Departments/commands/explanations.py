@@ -199,7 +199,7 @@ class Explanation:
         if gap is None:
             return f"{reason.code} must no longer hold ({reason.code.meaning}); the plan recorded {reason}"
         way = "more" if gap.measured < gap.bound else "less"
-        need = f"{plain(gap.by)} {way}" if gap.by else "it stands at its bound"
+        need = f"{plain(gap.by)} {way}" if gap.by else "it is at its bound"
         return f"{reason.code}: {plain(gap.measured)} beside a bound of {plain(gap.bound)}: {need}"
 
     def _describe_openings(self) -> str:

@@ -171,7 +171,9 @@ def _listen(host: str, port: int) -> Iterator[socket]:
             listening = stack.enter_context(network.listen(host, port))
         except OSError as error:
             mend = "name another --port or --host"
-            raise BadInput("--port", "", f"{host}:{port} cannot be listened on ({error.strerror})", mend) from error
+            raise BadInput(
+                "--port", "", f"{host}:{port} cannot be listened on ({files.describe(error)})", mend
+            ) from error
         yield listening
 
 

@@ -118,7 +118,7 @@ def as_json(document: Any, source: str, *, keep_nan: bool = False) -> Any:
         return parse_json(text, keep_nan=keep_nan)
     except (TypeError, ValueError, RecursionError) as error:
         mend = "make it of text, finite numbers, lists and mappings"
-        raise BadInput(source, "", f"cannot be written as JSON ({error})", mend) from error
+        raise BadInput(source, "", "cannot be written as JSON", mend) from error
 
 
 def for_scripts(document: Any) -> Any:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
+from Departments.core.money import count_noun
+
 LONG: Final = 10  # days with a plan on which a limit was never evaluated
 AGAIN: Final = timedelta(days=7)  # until the next reminder
 
@@ -27,7 +29,7 @@ class OpenLimit:
     @property
     def sentence(self) -> str:
         """Return the reminder for people."""
-        days = f"not evaluated on any of {self.days} days with a plan, since {self.since}"
+        days = f"not evaluated on any of {count_noun(self.days, 'day')} with a plan, since {self.since}"
         mend = "deliver it, or write what shall hold without it to missing_data of hard_constraints.yaml"
         return f"{self.code}: {days} (no {self.missing}); {mend}."
 

@@ -100,11 +100,11 @@ def look_at_sync(desk: Desk) -> Iterator[Diagnosis]:
     """Name a sync client or network share that has the ledger in its folder."""
     if client := find_sync_client(desk.state_dir):
         mend = "name a folder outside by state_dir in config/settings.yaml"
-        yield warning("sync", f"{desk.state_dir} lies under {client}, which may copy or lock the ledger; {mend}.")
+        yield warning("sync", f"{desk.state_dir} belongs to {client}, which may copy or lock the ledger; {mend}.")
     elif client := find_sync_client(desk.workspace):
-        yield ok("sync", f"{desk.workspace} lies under {client}; the ledger is outside, in {desk.state_dir}.")
+        yield ok("sync", f"{desk.workspace} belongs to {client}; the ledger is outside, in {desk.state_dir}.")
     else:
-        yield ok("sync", "No sync client and no network share has the folder.")
+        yield ok("sync", "No sync client has the folder, and it is on no network share.")
 
 
 def look_at_calendar(desk: Desk) -> Iterator[Diagnosis]:

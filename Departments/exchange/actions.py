@@ -94,11 +94,11 @@ class MarketActions:
         if event.pay_on is not None:
             due = MarketEvent(do="dividend", of=symbol, amount=each, qty=qty, at=event.pay_on)  # type: ignore[arg-type]
             self.plan(due, due.at or at)
-            return f"{symbol} will pay {_dollars(each)} on each of {plain(qty)} shares on {event.pay_on}"
+            return f"{symbol} will pay {_dollars(each)} on each of {count_noun(qty, 'share')} on {event.pay_on}"
         cash = cents(qty * each)
         if qty:
             self.log.book(Booking(ActivityKind.DIVIDEND, at, cash, symbol, qty, each, description="cash dividend"))
-        return f"{symbol} paid {usd_cents(cash)} on {plain(qty)} shares; cash is {usd_cents(self.book.cash)}"
+        return f"{symbol} paid {usd_cents(cash)} on {count_noun(qty, 'share')}; cash is {usd_cents(self.book.cash)}"
 
     def _halt(self, event: MarketEvent, at: datetime) -> str:
         symbol, seconds = event.of or "", event.seconds
@@ -200,7 +200,7 @@ class MarketActions:
         done = "cancelled" if self.state.orders_at_rename == "cancel" else "kept"
         kept = f"; {count_noun(len(orders), 'open order')}: {done}" if orders else ""
         joined = f", joined with {plain(other.qty)} {new} held" if held.qty and other.qty else ""
-        return f"{symbol} is called {new} now: {plain(held.qty)} shares{joined}{kept}"
+        return f"{symbol} is called {new} now: {count_noun(held.qty, 'share')}{joined}{kept}"
 
     def _cancel(self, order_id: str, at: datetime) -> None:
         record = self.book.find_by_id(order_id)

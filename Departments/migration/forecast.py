@@ -171,8 +171,8 @@ def _tell_days(survey: Survey, accounts: Mapping[date, Sequence[RecordedAccount]
     if over:
         yield (
             f"On {len(over)} of {count_noun(len(both), 'recorded day')} the plan's BUYs were more than that day's "
-            f"cash above the reserve ({over[0]} to {over[-1]}). This desk plans fewer or smaller ones, or waits for the "
-            "SELLs."
+            f"cash above the reserve ({over[0]} to {over[-1]}). This desk plans fewer or smaller ones, or waits for "
+            "the SELLs."
         )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
+from Departments.core.platform import files
 from Departments.core.platform.processes import run_program
 
 #: Where projects keep their Python.
@@ -72,7 +73,8 @@ def find_python(project: Path) -> ProjectPython:
         done = run_program([str(path), "-I", "-c", _ASK], project, TIMEOUT)
         answer = json.loads(done.output)
     except (OSError, ValueError) as error:
-        return ProjectPython(path, problem=f"cannot be asked ({type(error).__name__})")
+        problem = files.describe(error) if isinstance(error, OSError) else "its answer is no JSON"
+        return ProjectPython(path, problem=f"cannot be asked for its packages ({problem})")
     missing, moved = _compare(answer["packages"], list_requirements())
     has_ours = PACKAGE_NAME in answer["packages"]
     return ProjectPython(path, tuple(answer["version"]), missing, moved, has_ours=has_ours)

@@ -50,7 +50,7 @@ class Notifier:
             try:
                 self._tell(notice)
             except Exception as error:  # noqa: BLE001 - a notice is never worth a day
-                log.warning("A notice (%s) cannot be told (%s)", notice.event, type(error).__name__)
+                log.warning("The notice of %s cannot be made (%s)", notice.event, type(error).__name__)
 
     def _tell(self, notice: Notice) -> None:
         policy, today = self.settings.policy_of(notice.event), trading_day(self.clock.now())

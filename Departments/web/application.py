@@ -38,7 +38,7 @@ HERE: Final = Path(__file__).parent
 #: What the framework says, in the page's words.
 _SAID: Final = {
     "Not Found": "there is no page at this address",
-    "Method Not Allowed": "this address is not for that: some show a page, some take its forms; go back to the page",
+    "Method Not Allowed": "this address takes no such request; go back to the page",
 }
 
 

@@ -207,7 +207,7 @@ def test_a_briefing_is_enriched_once(news: tuple[Path, SharedDesk]) -> None:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("print('[]')", "answered list instead of a JSON object"),
+        ("print('[]')", "answered JSON that is no object"),
         ("print('good news')", "answered no JSON"),
         ("print('{}')", "returned an unusable briefing"),
         ("import sys; sys.exit('no credit left')", "failed with exit code 1 (no credit left)"),

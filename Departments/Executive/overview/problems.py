@@ -91,7 +91,7 @@ def _list_morning(standing: DeskStanding) -> Iterator[Problem]:
     if plan is not None and plan.is_waiting and plan.approvals and plan.approved_at is None and not plan.is_old:
         names = ", ".join(approval.approved_by for approval in plan.approvals)
         mend = f"another user: departments approve {plan.plan.plan_id}"
-        yield Problem(f"{plan.plan.plan_id} is approved by {names} alone, and two must", mend)
+        yield Problem(f"{plan.plan.plan_id} needs two approvals; it has one, by {names}", mend)
     is_done = standing.progress is not None or standing.runs_today > 0
     is_approved = plan is not None and plan.is_waiting and plan.approved_at is not None and not plan.is_old
     if is_done or is_approved or not is_trading_day(trading_day(standing.now)):

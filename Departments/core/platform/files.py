@@ -49,6 +49,8 @@ _WORDS: Final[Mapping[int, str]] = {
     errno.ENOMEM: "the memory is full",
     errno.EINVAL: "the system does not accept its name",
     errno.EPIPE: "its reader has ended",
+    errno.EADDRINUSE: "another program listens there",
+    errno.EADDRNOTAVAIL: "this machine has no such address",
     errno.ECONNREFUSED: "nothing listens there",
     errno.ETIMEDOUT: "there is no answer in time",
 }

@@ -176,7 +176,7 @@ def test_on_a_careful_day_sizes_are_kept_and_the_note_says_what_a_position_may_b
 def test_a_planned_sell_of_more_than_is_held_sells_what_is_held_and_reports_it() -> None:
     plan = TradingPlan("P", NOW, (Trade("PLD", Side.SELL, D(40), D(125), reason="weak"),))
     (sell,) = validate_plan(plan, basis(held("PLD", 25, 125))).plan.sells
-    assert (sell.qty, sell.reason) == (D(25), "weak (only 25 of 40 shares are held)")
+    assert (sell.qty, sell.reason) == (D(25), "weak (only 25 of 40 shares held)")
 
 
 def test_a_planned_sell_of_what_is_not_held_is_skipped() -> None:

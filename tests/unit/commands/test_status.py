@@ -204,7 +204,9 @@ def test_a_plan_that_waits_for_its_second_person_is_named(folder: Path, capsys: 
     made = say(capsys, "plan", "--workspace", folder, "--at", AT, *state, "--json").document["plan"]["plan_id"]
     assert "not approved; approve it by: departments approve " in status(capsys, folder).out
     assert say(capsys, "approve", made, "--workspace", folder, "--at", AT).code == 1
-    assert find_one(status(capsys, folder, "--json"), "alone, and two must")["mend"].endswith(f"approve {made}")
+    assert find_one(status(capsys, folder, "--json"), "needs two approvals; it has one")["mend"].endswith(
+        f"approve {made}"
+    )
 
 
 def test_shares_without_exits_are_named(tmp_path: Path, capsys: Capture) -> None:
