@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 from Departments.brokers.base import Broker
@@ -52,10 +53,10 @@ class Morning:
         missing.
         """
         found = self._have_briefing()
-        if found is None:
+        if found is None or not (self.hooks.enrich.is_set or self.hooks.propose.is_set):
             return
         message = self.shelf.find(found.source)
-        if message is None or message.payload is None:
+        if message is None:
             return
         if self.hooks.enrich.is_set and not message.message_id.endswith(ENRICHED):
             message = self._enrich(message)
@@ -116,7 +117,7 @@ class Morning:
     def _enrich(self, message: Message) -> Message:
         """Return the briefing as the hook gives it back, delivered to Operations. Raises HookFailed."""
         now = self.clock.now()
-        answer = self.hooks.enrich.run(now, message.payload)
+        answer = self.hooks.enrich.run(now, _spell_numbers(message.foreign_payload))
         try:
             known = DailyBriefing.read(answer, self.hooks.enrich.name)
             refuse_other_days(briefing_from(known, self.hooks.enrich.name, at=message.timestamp), trading_day(now))
@@ -128,7 +129,8 @@ class Morning:
         """Deliver what the optimiser proposes for a briefing, once. Raises HookFailed, BrokerError."""
         if self.bus.find(message.message_id + PROPOSED) is not None:
             return
-        answer = self.hooks.propose.run(self.clock.now(), {"briefing": message.payload, **self._describe_account()})
+        given = {"briefing": _spell_numbers(message.foreign_payload), **self._describe_account()}
+        answer = self.hooks.propose.run(self.clock.now(), given)
         if not any(answer.get(key) for key in ("picks", "sells", "trades")):
             log.info("operations.propose: no proposal")
             return
@@ -154,3 +156,12 @@ class Morning:
         self.bus.publish(message)
         self.shelf.keep(message)
         return message
+
+
+def _spell_numbers(value: Any) -> Any:
+    """Return a payload for a program: NaN and infinities, which JSON has not, as texts that every reader refuses."""
+    if isinstance(value, Mapping):
+        return {key: _spell_numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_spell_numbers(inner) for inner in value]
+    return str(value) if isinstance(value, Decimal) and not value.is_finite() else value

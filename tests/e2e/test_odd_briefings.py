@@ -45,6 +45,18 @@ def test_a_day_with_nothing_to_buy_sells_what_is_weak(folder: Path, capsys: Capt
     assert "BUY" not in {side for side, _ in sides(said)}
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", '"abc"', "-5"])
+def test_one_bad_number_is_one_skip_by_name_in_a_whole_run_too(folder: Path, capsys: Capture, number: str) -> None:
+    bad = candidates()[0]
+    text = briefing(candidates()).replace(
+        f'"composite_score": {bad["composite_score"]}', f'"composite_score": {number}'
+    )
+    deliver(folder, "OPERATIONS", BRIEFING, text)
+    said = say(capsys, *run_of(folder, "--json"))
+    assert (said.code, said.document["status"]) == (0, "COMPLETED")
+    assert [s["code"] for s in said.document["skipped"] if s["ticker"] == bad["ticker"]] == ["INVALID_CANDIDATE"]
+
+
 UNUSABLE = {
     "a VIX of zero": (briefing(candidates(), vix=0), ["market_conditions.vix", "0 is not positive"]),
     "a VIX that is no number": (

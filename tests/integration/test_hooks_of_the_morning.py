@@ -197,6 +197,16 @@ def test_the_enriched_briefing_is_planned_from(news: tuple[Path, SharedDesk]) ->
     assert plan["stage_quality"]["news"] == 100
 
 
+def test_a_number_that_json_has_not_reaches_a_hook_as_text_and_is_refused_by_name(
+    news: tuple[Path, SharedDesk],
+) -> None:
+    there, opened = news
+    deliver(there, "OPERATIONS", NAME, briefing(CANDIDATES).replace('"current_price": 17.02', '"current_price": NaN'))
+    plan = planned(opened)["plan"]
+    assert [t["composite_score"] for t in plan["trades"] if t["ticker"] == "ALKS"] == [70.5]
+    assert [s["code"] for s in plan["skipped"] if s["ticker"] == "COMM"] == ["INVALID_CANDIDATE"]
+
+
 def test_a_briefing_is_enriched_once(news: tuple[Path, SharedDesk]) -> None:
     there, opened = news
     planned(opened)
