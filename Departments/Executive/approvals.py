@@ -167,10 +167,10 @@ class Approvals:
 
         Raises ApprovalRefused, also for a plan that was executed.
         """
-        self._refuse_rejected(filed.plan.plan_id)
         if self.ledger.plans.has_trades(filed.plan.plan_id):
             raise ApprovalRefused(f"{filed.plan.plan_id} was executed; an approval changes nothing any more")
         with self.ledger.transaction():
+            self._refuse_forbidden(filed.plan)
             consent = _add_person(filed.plan.plan_id, approver, self.count(filed.plan, amount))
             approved = self._record(filed, approver, is_enough=not consent.is_lacking)
         if consent.is_lacking:
@@ -184,21 +184,22 @@ class Approvals:
     def keep(self, filed: FiledPlan, approver: Approver) -> None:
         """Save an approved plan unless the ledger has this very document: a script may have changed it since.
 
-        A plan without an approval is the decision of `approver`. Raises ApprovalRefused for a rejected one.
+        A plan without an approval is the decision of `approver`. Raises ApprovalRefused for a rejected or vetoed one.
         """
         plans = self.ledger.plans
-        self._refuse_rejected(filed.plan.plan_id)
         with self.ledger.transaction(durable=False):  # the first phase is, before anything of it is sent
+            self._refuse_forbidden(filed.plan)
             if not self._list(filed.plan):
                 self._record(filed, approver, is_enough=True)
             elif plans.document(filed.plan.plan_id) != filed.document:
                 plans.save(filed.document, self.limits_hash, self.clock.now(), by_hand=filed.plan.by_hand)
 
-    def _refuse_rejected(self, plan_id: str) -> None:
-        """Raise ApprovalRefused for a plan that a person has rejected."""
-        rejection = self.ledger.opinions.find_rejection(plan_id)
-        if rejection is not None:
-            raise ApprovalRefused(f"{plan_id} may not be traded: {rejection.sentence}; make a new plan")
+    def _refuse_forbidden(self, plan: TradingPlan) -> None:
+        """Raise ApprovalRefused for a plan that a person has rejected, or one with an order that was taken out."""
+        said = self.ledger.opinions.find_objection(plan.plan_id, plan.symbols)
+        if said is not None:
+            mend = "make a new plan" if said.symbol == "" else f"look at {plan.plan_id} again"
+            raise ApprovalRefused(f"{plan.plan_id} may not be traded: {said.sentence}; {mend}")
 
     def _record(self, filed: FiledPlan, approver: Approver, *, is_enough: bool) -> FiledPlan:
         """Save plan and approval, the last one if it `is_enough`. Returns the plan as it is saved."""

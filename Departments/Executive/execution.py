@@ -22,6 +22,7 @@ from Departments.core.reasons import Reason, ReasonCode
 from Departments.core.settings import Phases
 from Departments.core.statuses import ExecutionStatus, PhaseName, PhaseOutcome, PhaseState, TradeStatus
 from Departments.Executive.cash_count import CashCounter
+from Departments.Executive.day_order import DayFailed
 from Departments.Executive.dead_instructions import end_refused
 from Departments.Executive.dispatches import approval_id, cancel_request, instruction, outcome_message, report_message
 from Departments.Executive.funding import Decision
@@ -81,7 +82,10 @@ class PlanExecution:
     waiting: SparseLine = field(default_factory=lambda: SparseLine(log))
 
     def begin(self) -> None:
-        """Record the beginning of an attempt with the account's cash, equity and reserve, unless one is running."""
+        """Record the beginning of an attempt with the account's cash, equity and reserve, unless one is running.
+
+        Raises DayFailed for a plan that a person has vetoed or rejected since it was chosen.
+        """
         last = self.ledger.plans.execution(self.plan.plan_id)
         if last is not None and last.ended_at is None:
             return
@@ -90,6 +94,9 @@ class PlanExecution:
             record = replace(record, attempt=last.attempt + 1)
             log.info("%s: attempt %d", self.plan.plan_id, record.attempt)
         with self.ledger.transaction(durable=False):  # the first phase is, before anything of it is sent
+            said = self.ledger.opinions.find_objection(self.plan.plan_id, self.plan.symbols)
+            if said is not None:
+                raise DayFailed(f"{self.plan.plan_id} is not executed: {said.sentence}; nothing was sent")
             self.ledger.plans.start(record)
         for sentence in since_last_report(self.ledger, record).sentences():
             log.info("Since the last report: %s", sentence)

@@ -65,6 +65,7 @@ class Opinions:
         made = self.review(_take_out(filed, opinion))
         plans, now = self.ledger.plans, self.clock.now()
         with self.ledger.transaction():
+            self._find_open(plan_id, filed.plan.digest)  # meanwhile a run may have begun, or somebody else decided
             self.ledger.opinions.add(plan_id, opinion)
             plans.withdraw_approval(plan_id)
             plans.save(made.filed.document, self.limits_hash_of(filed), now, by_hand=filed.plan.by_hand)
@@ -89,6 +90,7 @@ class Opinions:
         filed = self._find_open(plan_id, digest)
         opinion = self._make(OpinionKind.REJECTION, filed.plan, approver, comment)
         with self.ledger.transaction():
+            self._find_open(plan_id, filed.plan.digest)
             self.ledger.opinions.add(plan_id, opinion)
             self.ledger.plans.withdraw_approval(plan_id)
         return opinion

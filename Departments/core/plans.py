@@ -148,6 +148,11 @@ class TradingPlan:
         return isinstance(proposal, Mapping) and proposal.get("status") == "REFUSED"
 
     @property
+    def symbols(self) -> frozenset[str]:
+        """Return the symbols with an order."""
+        return frozenset(trade.symbol for trade in self.trades)
+
+    @property
     def digest(self) -> str:
         """Return a hash of the trades and their limits: an approval holds for nothing else."""
         parts = [self.plan_id, iso(self.generated_at), self.limits_hash]

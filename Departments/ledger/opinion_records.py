@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -79,6 +80,12 @@ class OpinionRecords:
     def find(self, plan_id: str) -> list[Opinion]:
         """Return the opinions about a plan, oldest first."""
         return OPINIONS.find(self._db, "plan_id = ?", plan_id, order="id")
+
+    def find_objection(self, plan_id: str, symbols: Collection[str]) -> Opinion | None:
+        """Return what forbids a plan with orders of these symbols: its rejection, or the veto of one; else None."""
+        found = self.find(plan_id)
+        vetoes = (each for each in found if each.kind is OpinionKind.VETO and each.symbol in symbols)
+        return self.find_rejection(plan_id) or next(vetoes, None)
 
     def find_rejection(self, plan_id: str) -> Opinion | None:
         """Return the rejection of a plan, or None."""

@@ -38,7 +38,7 @@ def approve(desk: Desk, session: Session, plan_id: str, form: PlanForm) -> Done:
     names = [each["approved_by"] for each in desk.day.approvals.documents(filed.plan)]
     if session.who.name in names:
         return Done(f"{plan_id} was approved by you before; nothing has changed", f"/plans/{plan_id}")
-    approved = desk.day.approve(plan_id, session.who)
+    approved = desk.day.approve(plan_id, session.who, filed)
     return Done(approved.waits or f"{plan_id} is approved; departments run executes it", f"/plans/{plan_id}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from Departments.core.approvers import ApprovalPlace, Approver
 from Departments.Executive.approvals import ApprovalRefused, FiledPlan
+from Departments.Executive.day_order import DayFailed, ReviewedPlan
 from Departments.Executive.opinions import PlanChanged
 from tests.builders.commands import AT, deliver_briefing, plan_file, run_of, say
 from tests.builders.desk import SharedDesk, desk, two_and_two, workspace
@@ -198,3 +200,65 @@ def test_an_executed_plan_takes_no_approval(folder: Path, capsys: Capture) -> No
     said = give(capsys, folder, "approve", NAME)
     assert said.code != 0
     assert "was executed" in said.err
+
+
+# --- at the same time ---
+
+BOB = Approver("bob@desk", ApprovalPlace.TERMINAL)
+
+
+def test_a_veto_beside_an_open_question_is_not_undone_by_its_answer(folder: Path) -> None:
+    opened = desk(folder)
+    seen = filed(opened)  # as a terminal shows it, and waits for an answer
+    opened.opinions.veto(NAME, "COMM", ANNA, "not those")
+    with pytest.raises(ApprovalRefused, match=r"anna@desk took COMM out .*: not those; look at PLAN_.* again"):
+        opened.day.approve(NAME, BOB, seen)
+    assert "COMM" not in filed(opened).plan.symbols
+    assert opened.day.approve(NAME, BOB).path is not None
+    opened.close()
+
+
+@pytest.mark.parametrize("objection", ["veto", "rejection"])
+def test_what_is_objected_to_after_it_was_chosen_is_not_begun(folder: Path, objection: str) -> None:
+    opened = desk(folder)
+    opened.day.approve(NAME, BOB)
+    chosen = opened.day.approvals.find_approved_today()
+    assert chosen is not None
+    execution = opened.day.execution(chosen.plan)
+    if objection == "veto":
+        opened.opinions.veto(NAME, "COMM", ANNA)
+    else:
+        opened.opinions.reject(NAME, ANNA)
+    with pytest.raises(DayFailed, match=r"is not executed: anna@desk .*; nothing was sent"):
+        execution.begin()
+    assert opened.ledger.plans.execution(NAME) is None
+    opened.close()
+
+
+def test_a_veto_comes_too_late_while_the_plan_begins(folder: Path) -> None:
+    opened = desk(folder)
+    opened.day.approve(NAME, BOB)
+
+    def begin_meanwhile(found: FiledPlan) -> ReviewedPlan:
+        opened.day.execution(filed(opened).plan).begin()
+        return opened.opinions.review(found)
+
+    late = replace(opened.opinions, review=begin_meanwhile)
+    with pytest.raises(DayFailed, match=r"the execution of PLAN_.* began"):
+        late.veto(NAME, "COMM", ANNA)
+    assert opened.ledger.opinions.find(NAME) == []
+    assert "COMM" in filed(opened).plan.symbols
+    opened.close()
+
+
+def test_of_two_vetoes_at_once_neither_is_lost(folder: Path) -> None:
+    opened = desk(folder)
+
+    def veto_meanwhile(found: FiledPlan) -> ReviewedPlan:
+        opened.opinions.veto(NAME, "ALKS", BOB)
+        return opened.opinions.review(found)
+
+    with pytest.raises(PlanChanged, match="has changed since you saw it"):
+        replace(opened.opinions, review=veto_meanwhile).veto(NAME, "COMM", ANNA)
+    assert opened.opinions.veto(NAME, "COMM", ANNA).filed.plan.symbols == {"CTVA", "DVN"}
+    opened.close()
