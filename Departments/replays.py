@@ -130,19 +130,17 @@ def read_past_days(folder: Path) -> PastDays:
     found: dict[date, PastDay | FailedDay] = {}
     superseded: list[tuple[date, str]] = []
     for message, source in sorted(_briefings(folder), key=lambda found: (found[0].timestamp, found[0].message_id)):
+        day = trading_day(message.timestamp)
         try:
-            briefing_from(DailyBriefing.of(message, source), source, at=message.timestamp)
-            priced = PricedBriefing.of(message, source)
-            day = _day_of(message, priced)
+            read = briefing_from(DailyBriefing.of(message, source), source, at=message.timestamp)
+            day, priced = read.date or day, PricedBriefing.of(message, source)
         except (BadInput, UnreadableMessage) as error:
-            problem = _name_source(error, source)
-            day = trading_day(message.timestamp)
-            read: PastDay | FailedDay = FailedDay(day, source, problem, BadInput.exit_code)
+            past: PastDay | FailedDay = FailedDay(day, source, _name_source(error, source), BadInput.exit_code)
         else:
-            read = PastDay(day, message, priced, plans.get(day), source)
+            past = PastDay(day, message, priced, plans.get(day), source)
         if day in found:
             superseded.append((day, found[day].source))
-        found[day] = read
+        found[day] = past
     if not found:
         raise BadInput(folder, "", "holds no DailyBriefing", "name a folder with DailyBriefing messages")
     ordered = [found[day] for day in sorted(found)]
@@ -285,15 +283,6 @@ def _starting_time(past: PastDay) -> datetime:
         return made if trading_day(made) == past.day else datetime.combine(past.day, NOON, EASTERN)
     opens, closes = session(past.day)
     return min(max(made, opens + AFTER_OPEN), closes - BEFORE_CLOSE)
-
-
-def _day_of(message: Message, briefing: PricedBriefing) -> date:
-    conditions = briefing.market_conditions
-    stated = None if conditions is None else conditions.day
-    try:
-        return date.fromisoformat(str(stated))
-    except ValueError:
-        return trading_day(message.timestamp)
 
 
 def _briefings(folder: Path) -> Iterator[tuple[Message, str]]:

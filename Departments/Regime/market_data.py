@@ -19,6 +19,7 @@ from Departments.brokers.base import Broker
 from Departments.core.errors import BadInput, BrokerError, UnreadableMessage
 from Departments.core.money import ZERO
 from Departments.core.quotes import Bar
+from Departments.core.readers import read_day
 from Departments.core.regimes import INDICATORS, Observation
 from Departments.core.settings import RegimeSettings
 from Departments.core.trading_calendar import (
@@ -121,10 +122,8 @@ def observe_conditions(briefing: MarketBriefing, received_at: datetime, source: 
 
 
 def _day(written: Any, received_at: datetime) -> date | None:
-    if written is None:
-        return trading_day(received_at)
     try:
-        return date.fromisoformat(str(written).strip()[:10])
+        return read_day(written) or trading_day(received_at)
     except ValueError:
         return None
 
