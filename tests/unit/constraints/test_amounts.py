@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from Departments.constraints import amounts
-from Departments.core.regimes import Regime
+from Departments.core.regimes import MarketView, Regime
 from tests.builders.limits import (
     EQUITY,
     NOW,
@@ -51,6 +51,22 @@ def test_the_minimum_is_the_larger_of_dollars_and_share() -> None:
 def test_the_size_factor_is_the_smallest_effect_of_regime_and_vix(day: Changes, factor: str) -> None:
     rules = limits(regime_effects={"vix_elevated": 0.8})
     assert amounts.size_factor(rules, facts(day)) == Decimal(factor)
+
+
+def test_a_vix_above_caution_is_above_elevated_too() -> None:
+    rules = limits(regime_effects={"vix_elevated": 0.4, "vix_caution": 0.7})
+    assert amounts.size_factor(rules, facts(market(vix=Decimal(35)))) == Decimal("0.4")
+
+
+def test_two_views_contradict_each_other_where_one_would_halt_for_the_drawdown() -> None:
+    calm, deep = (MarketView(name, NOW, Regime.NEUTRAL, Decimal(18), spy_drawdown_pct=Decimal(d)) for name, d in VIEWS)
+    found = amounts.find_contradiction(limits(), facts(market(views=(calm, deep))))
+    assert found is not None
+    assert "the careful one decides: a deep one" in found
+    assert amounts.find_contradiction(limits(), facts(market(views=(calm, calm)))) is None
+
+
+VIEWS = (("a calm one", "2"), ("a deep one", "10.1"))
 
 
 def test_with_the_shipped_limits_an_elevated_vix_changes_nothing() -> None:

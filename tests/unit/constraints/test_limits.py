@@ -56,6 +56,13 @@ def test_a_file_with_the_existing_keys_alone_is_complete_and_has_our_defaults(tm
     assert not limits.allow_margin
 
 
+def test_the_default_of_a_least_trade_gives_way_to_small_positions(tmp_path: Path) -> None:
+    text = "position_limits: {min_position_pct: 0}\ndeployment: {max_auto_position_pct: 0.005}\n"
+    assert load_limits(written(tmp_path, text)).deployment.min_trade_pct == Decimal("0.005")
+    with pytest.raises(BadInput, match="min_trade_pct"):
+        load_limits(written(tmp_path, text.replace("0.005}", "0.005, min_trade_pct: 0.01}")))
+
+
 def test_a_blocked_class_of_shares_is_the_same_in_both_spellings(tmp_path: Path) -> None:
     limits = load_limits(written(tmp_path, "restricted_symbols: {blocklist: [brk-b, BF.B]}"))
     assert limits.restricted_symbols.blocklist == ("BRK.B", "BF.B")
