@@ -153,7 +153,7 @@ def _messages(root: Path, before: set[str], known: _Known) -> Iterator[tuple[str
             yield f"{MESSAGES}/{place}", data
 
 
-def _place_then(path: Path, before: set[str], known: _Known) -> str | None:
+def _place_then(path: PurePath, before: set[str], known: _Known) -> str | None:
     """Return a file's place at that moment; None for one that came later."""
     box, department, name = path.parts[0], path.parent.name, path.name
     here = path.as_posix()

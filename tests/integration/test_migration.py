@@ -183,6 +183,18 @@ def test_undo_puts_back_what_was_there(project: Path) -> None:
     }
 
 
+def test_undo_gives_the_database_its_own_journal_back(project: Path) -> None:
+    def journal() -> str:
+        with closing(sqlite3.connect(project / "sentinel.db")) as db:
+            return str(db.execute("PRAGMA journal_mode").fetchone()[0])
+
+    before = journal()
+    apply_migration(project, NOW)
+    during = journal()
+    undo_migration(project, NOW)
+    assert (before, during, journal()) == ("delete", "wal", "delete")
+
+
 def test_undo_names_an_installed_package_that_still_comes_first(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

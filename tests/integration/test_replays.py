@@ -356,3 +356,12 @@ def test_days_never_work_in_the_folder_of_the_environment(
     monkeypatch.setenv("DEPARTMENTS_STATE", str(tmp_path / "state"))
     assert replayed(capsys, folder).code == 0
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("written", ["T08:00:00", "T20:59:00", "T23:30:00"])
+def test_a_briefing_written_out_of_hours_is_traded_in_the_session_of_its_day(
+    capsys: pytest.CaptureFixture[str], folder: Path, written: str
+) -> None:
+    path = write(folder, "2025-11-10")
+    path.write_text(path.read_text(encoding="utf-8").replace("T15:05:09", written), encoding="utf-8")
+    assert rows(replayed(capsys, folder))["2025-11-10"]["filled"] == 4

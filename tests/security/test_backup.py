@@ -11,10 +11,11 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
+from Departments.backups import _Known, _place_then
 from Departments.bootstrap import LEDGER_FILE, MESSAGES
 from Departments.brokers.registry import EXCHANGE_FILE
 from Departments.cli import run_command
@@ -421,3 +422,25 @@ def test_a_name_that_no_zip_can_hold_spoils_no_backup(
         place.mkdir(parents=True, exist_ok=True)
         (place / "r\udce9sum\udce9.md").write_text("odd", encoding="utf-8")
     assert LEDGER_FILE in members(back_up(folder, capsys, tmp_path / "morning.zip"))
+
+
+KNOWN = _Known(frozenset({"MSG_OURS.md"}), frozenset({("TRADING", "MSG_DONE")}), {"odd.md": "MSG_DONE"})
+BEFORE = {"Inbox/TRADING/MSG_WAITS.md", "Inbox/TRADING/MSG_DONE.md", "Outbox/TRADING/MSG_OLD.md"}
+
+
+@pytest.mark.parametrize(
+    ("now", "then"),
+    [
+        ("Outbox/TRADING/MSG_OLD.md", "Outbox/TRADING/MSG_OLD.md"),
+        ("Outbox/TRADING/MSG_OURS.md", "Outbox/TRADING/MSG_OURS.md"),
+        ("Outbox/TRADING/MSG_LATER.md", None),
+        ("Archive/2025-11-10/TRADING/MSG_WAITS.md", "Inbox/TRADING/MSG_WAITS.md"),
+        ("Dead_Letter/TRADING/MSG_WAITS.md", "Inbox/TRADING/MSG_WAITS.md"),
+        ("Archive/2025-11-10/TRADING/MSG_DONE.md", "Archive/2025-11-10/TRADING/MSG_DONE.md"),
+        ("Archive/2025-11-10/TRADING/odd.md", "Archive/2025-11-10/TRADING/odd.md"),
+        ("Inbox/TRADING/MSG_OURS.md", "Inbox/TRADING/MSG_OURS.md"),
+        ("Inbox/TRADING/MSG_LATER.md", None),
+    ],
+)
+def test_a_message_is_where_the_ledgers_copy_has_it(now: str, then: str | None) -> None:
+    assert _place_then(PurePosixPath(now), BEFORE, KNOWN) == then

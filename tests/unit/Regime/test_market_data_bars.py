@@ -66,6 +66,7 @@ def test_the_volume_may_be_missing_and_header_names_may_be_capitalised(tmp_path:
         (HEADER + "2025-11-10,2,3\n", "line 2"),
         (HEADER + "2025-11-10,2,3,-1,2,0\n", "contradict"),
         (HEADER + "2025-11-10,2,1.5,1,2,0\n", "contradict"),
+        (HEADER + "2025-11-10,2,3,1,2,-5\n", "contradict"),
         (HEADER + "2025-11-10,2,3,1,2,0\n2025-11-10,2,3,1,2,0\n", "2025-11-10: is there twice"),
         ('date,open,high,low,close\n"' + "x" * 200_000 + '",1,1,1,1\n', "after line 1: is not CSV"),
     ],

@@ -13,6 +13,7 @@ from typing import cast
 import pytest
 
 from Departments.bootstrap import Choices, Desk, open_desk
+from Departments.core.moments import iso, parse_iso
 from Departments.core.platform.clock import SystemClock
 from Departments.core.platform.locks import execution_lock
 from Departments.core.quotes import MarketClock
@@ -191,6 +192,16 @@ def test_a_clock_before_the_last_run_is_trouble(folder: Path, capsys: pytest.Cap
     said = say(capsys, "doctor", "--workspace", folder, "--at", "2025-11-10T14:00:00Z", "--json")
     (sentence,) = sentences(said, "clock", "trouble")
     assert "set the machine's clock right" in sentence
+
+
+def test_a_clock_that_is_seconds_behind_the_last_run_is_no_trouble(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert say(capsys, *run_of(folder, "--plan", plan_file(folder))).code == 0
+    with closing(sqlite3.connect(folder / "sentinel.db")) as db:
+        (ended,) = db.execute("SELECT max(ended_at) FROM desk_executions").fetchone()
+    at = iso(parse_iso(ended) - timedelta(seconds=30))
+    assert sentences(say(capsys, "doctor", "--workspace", folder, "--at", at, "--json"), "clock", "trouble") == []
 
 
 def test_a_halt_and_dead_letters_are_warned_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,6 +107,15 @@ def test_addresses_come_from_a_file_outside_the_workspace(tmp_path: Path, posts:
         AppriseChannel("", tmp_path / "nowhere.yml", folder, 20).send(LOCKED)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+def test_a_link_to_the_workspace_hides_no_addresses_inside(tmp_path: Path) -> None:
+    (tmp_path / "ws").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "ws")
+    (tmp_path / "ws" / "addresses.yml").write_text("urls: []\n", encoding="utf-8")
+    with pytest.raises(NotTold, match="inside the workspace"):
+        AppriseChannel("", Path("addresses.yml"), tmp_path / "link", 20).send(LOCKED)
+
+
 def test_of_several_addresses_the_kind_that_failed_is_named_and_no_password(tmp_path: Path, posts: Posts) -> None:
     pytest.importorskip("apprise")
     addresses = f"{posts.address('json', SECRET)} xml://user:{SECRET}@127.0.0.1:1/x"
