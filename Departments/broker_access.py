@@ -109,7 +109,7 @@ class BrokerAccess(Plumbing):
         return row.open(opening)
 
     def _find_prices(self, symbols: Collection[str]) -> dict[str, Decimal]:
-        """Find prices of symbols in the newest briefings of the last days, for an exchange that does not list them."""
+        """Find prices of unlisted symbols in the newest briefings of the last days."""
         from Departments.messaging.neighbours import PricedBriefing
 
         now, found = self.clock.now(), dict[str, Decimal]()

@@ -49,7 +49,7 @@ def legacy_answer(answer: Answer) -> Answer:
 
 
 def complete_answer(request: str, answer: Answer) -> Answer:
-    """Return an answer to a failed request with the keys that scripts read after a success, each with its type."""
+    """Return a failed request's answer with the keys of a success for scripts, each with its type."""
     message = str(answer.get("message", ""))
     return {**_missing_keys(request, message), **answer} if answer["status"] == "ERROR" else answer
 

@@ -13,7 +13,7 @@ from Departments.ledger.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class BegunHalt:
-    """A halt that has begun, the one whose place it takes, and the orders at the broker that it does not reach."""
+    """A new halt, the one before it, and the orders already at the broker."""
 
     halt: Halt
     before: Halt | None

@@ -107,7 +107,7 @@ class PhaseDecisions:
         return self.ledger.find_uncovered(positions, exits_wanted=self.settings.exits.enabled)
 
     def await_protection(self, account: Account) -> tuple[dict[str, Decimal], Facts]:
-        """Return the shares without live exits by symbol, after a wait for what the ledger takes for protected.
+        """Return the shares without live exits by symbol, after a wait for the ledger's exits.
 
         Also returns the facts of the last look. `account` was read just now.
         """

@@ -131,7 +131,7 @@ def _list_trades(plan: TradingPlan, verdict: PlanVerdict, before: Facts, limits:
 
 
 def _describe_idle(plan: TradingPlan, before: Facts, after: Facts, limits: Limits) -> ReviewFact:
-    """Return the line about the money that the day's BUYs may invest, and the limit that keeps most of it idle."""
+    """Return the line about the money for the day's BUYs, and the limit behind most idle money."""
     most, name = limits.review.hold_idle_pct, "deployment of today's money"
     day = replace(after, invested_before=before.invested) if after.invested_before is None else after
     bought = sum((trade.notional or ZERO for trade in plan.buys), ZERO)

@@ -137,7 +137,7 @@ def refuse_other_days(briefing: Briefing, today: date) -> None:
 
 
 def describe_doubts(briefing: Briefing, limits: Limits) -> Iterator[str]:
-    """Yield a sentence about a drawdown that would stop all BUYs if it were a share of one: it counts as percent."""
+    """Yield a sentence about a drawdown large enough, as a share of one, to stop all BUYs: it counts as percent."""
     drawdown = briefing.conditions.spy_drawdown_pct
     if drawdown is not None and amounts.would_halt_as_share(limits, drawdown):
         shown, meant = plain(drawdown), plain(100 * drawdown)

@@ -81,7 +81,7 @@ def describe_gaps(verdict: PlanVerdict) -> tuple[str, ...]:
 
 
 def find_gaps(plan: TradingPlan, verdict: PlanVerdict) -> tuple[dict[str, str], set[str]]:
-    """Return the limits without data and what they lack, and the limits that some order or skip was judged by."""
+    """Return the limits without data and their gaps, and the limits with a judged order or skip."""
     reasons = [skip.reason for skip in plan.skipped]
     judged = {str(code) for code in verdict.list_evaluated("plan")}
     judged |= {str(row.code) for row in CONSTRAINTS} & {str(reason.code) for reason in reasons}

@@ -215,7 +215,7 @@ class Shelf:
     def _judge(
         self, message_type: str, delivered: Iterable[Message], today: date, others: Iterable[FoundMessage] = ()
     ) -> list[FoundMessage]:
-        """List the messages of a type from its senders, the newest first, with what is wrong with their files.
+        """List the messages of a type from its senders, the newest first, with their files' problems.
 
         Those of anybody else become dead letters when they are handled.
         """
@@ -229,7 +229,7 @@ class Shelf:
         return sorted(allowed, key=lambda each: (each.message.timestamp, each.message.message_id), reverse=True)
 
     def _list_refused(self, today: date) -> Iterator[FoundMessage]:
-        """Yield what was refused today and no person has looked at, and what contradicts itself in the inbox."""
+        """Yield today's refused messages without a person's look, and contradictions in the inbox."""
         for row in self.bus.journal.dead_letters():
             department, name, digest, _, code, sentence, set_aside_at, accepted_at = row
             is_open = department == OPERATIONS and code in REFUSED and accepted_at is None

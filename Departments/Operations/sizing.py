@@ -53,7 +53,7 @@ OF_SIZE = frozenset({ReasonCode.MAX_POSITION_VALUE, ReasonCode.MAX_ORDER_OF_VOLU
 
 @dataclass(frozen=True, slots=True)
 class Raise:
-    """A given size under the minimum, in shares and as the position's dollars, and the shares that reach it."""
+    """A given size under the minimum, in shares and dollars, and the shares up to it."""
 
     symbol: str
     given: Decimal
@@ -159,7 +159,7 @@ class Sizer:
         )
 
     def spare_heat(self, sized: Sequence[Sized]) -> tuple[list[Sized], dict[str, SkippedTrade]]:
-        """Cut the top-ups whose live stop is so far below the price that the heat does not cover them all.
+        """Cut top-ups with a live stop too far below the price for the portfolio's heat.
 
         Returns who is left, and the skips of the others.
         """

@@ -188,7 +188,7 @@ class Bookkeeper:
         return {(order.symbol, order.side) for order in found}
 
     def _find_ours(self, activities: Sequence[Activity], ours: Collection[str]) -> set[str]:
-        """Return `ours` and the broker's ids of further orders of ours that filled, every row of edited ones."""
+        """Return `ours` and the broker's ids of our other filled orders, every row of edited ones."""
         orders, found = self._ledger.orders, set(ours)
         known = self._ledger.book.find_known([activity.id for activity in activities])
         filled = {a.order_id for a in activities if a.kind is ActivityKind.FILL and a.order_id and a.id not in known}

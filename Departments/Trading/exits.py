@@ -137,7 +137,7 @@ def cancel_to_renew(ledger: Ledger, broker: Broker, exits: Sequence[OrderRecord]
 
 
 def is_free(position: Position | None, qty: Decimal) -> bool:
-    """Return True if no order holds shares of the position, or `qty` shares are free beside those that one holds."""
+    """Return True if no order holds shares of the position, or `qty` shares are free beside it."""
     return position is None or position.available == position.qty or position.available >= qty > 0
 
 

@@ -66,7 +66,7 @@ class ComparedPositions:
 
 @dataclass(frozen=True, slots=True)
 class FollowedBuys:
-    """BUYs that were open in the ledger, those of them that have fills now, and those that ended without any."""
+    """The ledger's open BUYs, those with fills now, and those at their end without any."""
 
     pending: int
     opened: int

@@ -51,7 +51,7 @@ class ExitRenewer:
         self._done: set[tuple[str, datetime]] = set()
 
     def renew(self) -> None:
-        """Renew the exits of every symbol that was split or renamed since the last report, unless it is locked.
+        """Renew the exits of every unlocked symbol with a split or a new name since the last report.
 
         Exits that the broker has adjusted itself stay. What is left unprotected stays in the ledger for PROTECT. Each
         change is done once.

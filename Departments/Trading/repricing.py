@@ -38,7 +38,7 @@ REPLACEABLE = frozenset({OrderStatus.NEW, OrderStatus.HELD, OrderStatus.ACCEPTED
 
 
 class ExitRepricer:
-    """Tracks orders, and replaces the exits of today's BUYs that filled far from the price they were made for."""
+    """Tracks orders, and replaces the exits of today's BUYs with fills far from their planned price."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class ExitRepricer:
             self._due = {name: entry for name, entry in self._due.items() if not self._reprice(entry)}
 
     def _is_far(self, entry: OrderRecord) -> bool:
-        """Return whether a BUY of today with exits filled far from the price that they were made for."""
+        """Return whether a BUY of today filled far from the price behind its exits."""
         paid, expected, at = entry.filled_avg_price, entry.expected_price, entry.terminal_at
         if paid is None or not expected or at is None or entry.stop_price is None:
             return False

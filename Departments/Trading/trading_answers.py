@@ -15,7 +15,7 @@ NOTHING_FOLLOWED: Mapping[str, int] = {"pending_count": 0, "updated_to_open": 0,
 
 
 def answer_positions(trader: Trader, max_age_hours: float) -> Answer:
-    """Return SUCCESS with the BUYs that waited and what became of them, and the comparison with the account.
+    """Return SUCCESS with the waiting BUYs, their ends, and the comparison with the account.
 
     `{"status": "SUCCESS", "pending_count", "updated_to_open", "marked_stale", "is_matched", "positions": {TICKER: qty},
     "discrepancies": [{ticker, bought, held}]}`

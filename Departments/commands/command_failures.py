@@ -80,7 +80,7 @@ def _describe(error: BaseException) -> Failure:
 
 
 def _find_wrong_kind(error: OSError) -> tuple[str, str]:
-    """Return problem and mend of a file where a folder has to be, or the other way round."""
+    """Return problem and mend of a file in the place of a folder, or the other way round."""
     if isinstance(error, IsADirectoryError):
         return "is a folder, and a file has to be there", "move that folder away, or name another file"
     what = "is a file" if isinstance(error, FileExistsError) else "has a file in its path"

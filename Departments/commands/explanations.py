@@ -203,7 +203,7 @@ class Explanation:
         return f"{reason.code}: {plain(gap.measured)} beside a bound of {plain(gap.bound)}: {need}"
 
     def _describe_openings(self) -> str:
-        """Return the sentence about limits that let the symbol in, as the plan found out by planning again."""
+        """Return the sentence about limits that admit the symbol in a second planning."""
         if self.openings:
             return f". Planned again, it is bought {', or '.join(self.openings)}"
         return ". Limits after the first that stopped it were not recorded"

@@ -34,7 +34,7 @@ MOST_ROWS: Final = 12
 
 @contextmanager
 def follow_on_terminal(desk: Desk, *, wanted: bool) -> Iterator[Callable[[str], None]]:
-    """Yield the function that shows how the execution of a plan is, on standard error if that is a terminal."""
+    """Yield a function to show the execution of a plan, on standard error if it is a terminal."""
     screen = Console(stderr=True, highlight=False, soft_wrap=True)
     if not (wanted and screen.is_terminal) or screen.is_dumb_terminal or isinstance(sys.stderr, CopiedStream):
         yield ignore_progress

@@ -34,7 +34,7 @@ def wait(desk: Desk, earliest: time | None, *, for_open: bool) -> None:
 
 
 def await_time(desk: Desk, earliest: time) -> None:
-    """Sleep until a time in New York, by the broker's clock, on a trading day whose run is not done."""
+    """Sleep until a time in New York, by the broker's clock, on a trading day without a finished run."""
     while _may_run_today(desk):
         now = _find_now(desk)
         due = find_moment(trading_day(now), earliest)

@@ -27,7 +27,7 @@ class PageAddress:
 
 
 def find_address(host: str, bound: tuple[str, int], public: str | None) -> PageAddress:
-    """Return the address of a page that listens at `bound` for `--host`, behind the tunnel `public` if there is one.
+    """Return the address of a page at `bound` for `--host`, behind the tunnel `public` if there is one.
 
     Warns of what others can read. Raises BadInput for an address that no browser opens.
     """

@@ -128,7 +128,7 @@ def days_to_settle(limits: Limits) -> int:
 
 
 def deployable_money(limits: Limits, facts: Facts, bought: Iterable[str] = ()) -> Decimal:
-    """Return the dollars that the day's BUYs may still invest, in new positions and in those `bought` today.
+    """Return the dollars for more BUYs of the day, in new positions and in those `bought` today.
 
     The target, the cash above the reserve, the new money of the day and the room for positions bound it. With smaller
     sizes, target and room are smaller, too; during a halt there is none.

@@ -11,7 +11,7 @@ from Departments.core.plans import Trade
 
 
 def describe_outside_orders(trades: Iterable[Trade], facts: Facts) -> Iterator[str]:
-    """Yield a sentence for each open order of somebody else on a symbol of a plan, and for one that takes all cash.
+    """Yield a sentence for each foreign open order on a plan's symbol, or with all the cash.
 
     A broker refuses an order opposite to an open one on the same symbol as a wash trade
     (FINRA rule 5210, wash sales; brokers reject such orders on arrival).

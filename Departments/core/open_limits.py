@@ -15,7 +15,7 @@ AGAIN: Final = timedelta(days=7)  # until the next reminder
 
 @dataclass(frozen=True, slots=True)
 class OpenLimit:
-    """A limit that no order could be judged by on so many `days` with a plan, the first of them `since`.
+    """A limit without data on so many `days` with a plan, the first of them `since`.
 
     `missing` names the data, `named_on` is the day of the last reminder. With `days` 0 it was evaluated that day.
     """

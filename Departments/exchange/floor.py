@@ -100,7 +100,7 @@ class TradingFloor:
                 self.book.wake(symbol, now)
 
     def place_foreign(self, row: ForeignOrderState | ForeignPositionState) -> None:
-        """Put an order or a position in options or crypto into the account, or a row that cannot be read."""
+        """Put an unreadable row, or an order or position in options or crypto, into the account."""
         with self.book.transaction():
             self.foreign.add(row)
 

@@ -172,7 +172,7 @@ class BookRecords:
         return BOOKINGS.first(self._db, condition, symbol, since, order="id DESC")
 
     def sum_foreign(self, symbol: str, since: datetime) -> Decimal:
-        """Return the shares of a symbol that somebody else bought less those sold, as booked since a moment."""
+        """Return somebody else's purchases less sales of a symbol, in shares booked since a moment."""
         condition = f"symbol = ? AND kind = '{EntryKind.FOREIGN_TRADE}' AND noted_at >= ?"
         return sum((entry.qty for entry in BOOKINGS.find(self._db, condition, symbol, since)), ZERO)
 

@@ -255,7 +255,7 @@ class PlanRecords:
             self._set_reason(plan_id, known, str(reason.code), join_reasons(str(reason), known.reason))
 
     def note_unprotected(self, plan_id: str, found: TradeRecord) -> None:
-        """Record shares that have no live exits after the day, beside why PROTECT could not give them any."""
+        """Record shares without live exits after the day, beside PROTECT's reason."""
         known = self._find_trade(plan_id, found.attempt, found.phase, found.symbol)
         if known is None:
             self.add_trade(plan_id, len(self.trades(plan_id, found.phase)), found)

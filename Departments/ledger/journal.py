@@ -67,7 +67,7 @@ class Indexed:
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A message that was not handled, under its name in the inbox, and when a person accepted or removed it.
+    """An unhandled message under its name in the inbox, and when a person accepted or removed it.
 
     `reported_in` is the plan whose report names it.
     """

@@ -199,7 +199,7 @@ class _Comparison:
         return file.digest not in self._ours and any(file.box in one.slot.value for one in group)
 
     def _is_dead_letter(self, file: EvidenceFile) -> bool:
-        """Return True for the reason beside a dead letter, and for a dead letter whose bytes nobody could read."""
+        """Return True for a dead letter with unreadable bytes, and for the reason beside one."""
         names = self._dead.get(file.department, ())
         if file.box not in {DEAD_LETTER, ARCHIVE} or file.is_stray:
             return False

@@ -203,7 +203,7 @@ def find_all(root: Path, message_id: str, index: Iterable[IndexRow] = ()) -> lis
 
 
 def find_related(root: Path, wanted: str, index: Iterable[IndexRow] = ()) -> list[Message]:
-    """Return all messages linked to a message id or a plan id, with the old results that name no parent.
+    """Return all messages of a message id or a plan id, old results without a parent included.
 
     Reads only these, files missing from the index, and what such results may be or belong to.
     """

@@ -233,7 +233,7 @@ def _deepest_first(folders: Iterable[str]) -> list[str]:
 
 
 def _check_places(root: Path, names: Iterable[str]) -> None:
-    """Raise BadInput for a folder where a file of ours goes, or a file where a folder does."""
+    """Raise BadInput for a folder in the place of a file of ours, or the other way round."""
     for path in (root / name for name in names):
         if path.is_dir():
             raise BadInput(path, "", "is a folder, and a file of ours goes there", "move it away")

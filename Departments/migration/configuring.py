@@ -103,7 +103,7 @@ def may_ramp(root: Path) -> bool:
 
 
 def _add_ramp(path: Path, day: date) -> bytes | None:
-    """Return a limits file with the ramp at its end, or None where it would not be read so: a key twice is an error."""
+    """Return a limits file with the ramp at its end, or None if it cannot be read so: a key twice is an error."""
     before = path.read_bytes()
     line_end = b"\r\n" if b"\r\n" in before else b"\n"
     added = _RAMP.format(count=RAMP_DAYS, day=day.isoformat()).encode().replace(b"\n", line_end)

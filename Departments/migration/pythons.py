@@ -66,7 +66,7 @@ class ProjectPython:
 
 
 def find_python(project: Path) -> ProjectPython:
-    """Find the Python of a project, else the one that runs this, and ask it for its packages."""
+    """Find a project's Python, else this one, and ask it for its packages."""
     places = (project / place / name for place in PLACES for name in NAMES)
     path = next((place for place in places if place.exists()), Path(sys.executable))
     try:

@@ -112,7 +112,7 @@ def list_holdings(
 
 
 def count_unprotected(ledger: Ledger, positions: Positions, *, exits_wanted: bool) -> dict[str, Decimal]:
-    """Return the shares that the desk answers for, that are held and free, and that have no live exit, by symbol."""
+    """Return the desk's own held and free shares without a live exit, by symbol."""
     bare = ledger.shares_without_exits(exits_wanted=exits_wanted)
     free = {p.symbol: p.available for p in positions} | {
         row.symbol: bare.get(row.symbol, ZERO) for row in positions.unreadable

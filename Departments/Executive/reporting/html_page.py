@@ -216,7 +216,7 @@ def _read_weights(rows: list[Mapping[str, str]], name: str) -> list[tuple[str, D
 
 
 def _find_bounds(document: Mapping[str, Any]) -> dict[str, Decimal | None]:
-    """Return the limits of one symbol and one sector as shares of equity, None where they are unknown."""
+    """Return the limits of one symbol and one sector as shares of equity, None for unknown ones."""
     limits = {row["limit"]: Decimal(str(row["bound"])) for row in document["page"]["limits"]}
     equity = Decimal(document["account"]["equity"] or 0)
     return {name: limits[key] / equity if key in limits and equity > 0 else None for name, key in _MAXIMA.items()}

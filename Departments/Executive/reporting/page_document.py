@@ -95,7 +95,7 @@ def _share(amount: Decimal, equity: Decimal) -> str | None:
 
 
 def _sum_up(run: ExecutionRecord, fills: Sequence[FillRecord], trades: Iterable[TradeRecord]) -> dict[str, Any]:
-    """Return what was sold and bought, at which slippage, and the lowest cash if the BUYs had come first."""
+    """Return sales, purchases, slippage, and the lowest cash with the BUYs first."""
     ours = {side: [t for t in trades if t.side is side and t.phase in _TRADING] for side in Side}
     values = {side: sum(map(_value, rows), ZERO) for side, rows in ours.items()}
     slippage = {side: sum(map(measure_slippage, rows), Slippage()) for side, rows in ours.items()}
@@ -204,7 +204,7 @@ def _weigh(
 
 
 def _positions(ledger: Ledger, plan_id: str, run: ExecutionRecord) -> list[dict[str, str | None]]:
-    """Return the shares held after the run with the price paid and the exits that are live now."""
+    """Return the shares held after the run with the price paid and today's live exits."""
     statement = ledger.book.find_statement(plan_id)
     held = {} if statement is None else {s: q for s, q in read_holdings(statement).items() if q}
     until = run.ended_at or run.started_at

@@ -146,7 +146,7 @@ def unprotected_stretches(ledger: Ledger, plan_id: str) -> list[Stretch]:
 
 
 def _trace_course(ledger: Ledger, symbol: str, until: datetime, most: Decimal) -> Iterator[tuple[datetime, Decimal]]:
-    """Yield the changes, up to `most` shares, of the last stretch that began before a moment and went on then."""
+    """Yield the changes, up to `most` shares, of the stretch in progress at a moment."""
     if most <= 0:
         return
     level, told = ZERO, ZERO

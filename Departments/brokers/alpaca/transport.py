@@ -73,7 +73,7 @@ class PacedTransport(HTTPAdapter):
         return response
 
     def _send_within(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
-        """Send a request and read its whole answer in a thread that is waited for as long as the request may take.
+        """Send a request and read its whole answer, within the time of the request.
 
         A time-out of a socket begins anew with every byte, so an answer that drips would never end. The thread of such
         a request is left behind: it ends with its connection.

@@ -54,7 +54,7 @@ def disk_error(place: Path, problem: str, mend: str) -> DiskError:
 
 
 def raise_for_disk(error: BaseException, place: Path | None = None) -> None:
-    """Raise DiskError if the disk of `place`, by default of the file that the error names, is behind an error."""
+    """Raise DiskError if the disk of `place`, by default the error's file, is behind an error."""
     if isinstance(error, DiskError):
         raise error
     mend = find_mend(error, place or Path())

@@ -13,7 +13,7 @@ _NOBODY: Final = ("192.0.2.1", 9)
 
 
 def list_addresses() -> list[str]:
-    """Return the IP addresses by which other machines reach this one, that of its way out first, IPv6 last."""
+    """Return this machine's IP addresses for others, that of its way out first, IPv6 last."""
     import psutil  # noqa: PLC0415 - only a page for others asks
 
     up = {name for name, found in psutil.net_if_stats().items() if found.isup}
