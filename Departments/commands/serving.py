@@ -39,7 +39,8 @@ It listens on this machine alone, and needs the extra `web`: pip install "depart
 one session; nothing is shown without a session, and all of them end with the server. `--link PLAN_ID` names a link for
 one plan: it works once, for a few minutes, and can approve, veto, comment and reject, but send nothing. Where a server
 runs already, `--link` only names the link. For a phone, forward a tunnel of your own to the port, and name its address
-by `--public-url`. What is done here is in the ledger with who and `page` or `link`.
+by `--public-url`; `--host 0.0.0.0` listens for the whole network, unencrypted. What is done here is in the ledger with
+who and `page` or `link`.
 """
 KEY_FILE: Final = "serve.key"
 MISSING: Final = 'the page needs starlette and uvicorn; install them: pip install "departments[web]"'

@@ -3,6 +3,7 @@
     sessions      one-time links, sessions, and the hidden field of every form
     guard         hosts, headers and sizes of requests
     views         what a page shows, read from the desk
+    forms         what a form may hold
     deeds         what a form does: the functions of the command line, nothing else
     application   paths, and which of the above answers them
 
