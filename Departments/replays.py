@@ -178,7 +178,8 @@ def prepare_day(past: PastDay, workspace: Path, config: Path, equity: Decimal, l
         raise BadInput(folder, "", "is not empty", "name an empty --workspace")
     _check_files(config, limits)
     _prepare(past, folder, config, equity, limits)
-    _ = (desk := open_desk(folder)).limits, desk.settings
+    copied = open_desk(folder)
+    _ = copied.limits, copied.settings
     return folder
 
 

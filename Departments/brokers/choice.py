@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from Departments.brokers.registry import BROKERS, EXCHANGE_FILE, find_access
+from Departments.brokers.registry import BROKERS, EXCHANGE_FILE, find_access, name_of_paper
 from Departments.core.errors import NotAuthorized
 from Departments.core.logs import make_logger
 
 log = make_logger(__name__)
 
 SIMULATED: Final = BROKERS[0].name
-REMOTE: Final = BROKERS[1].name
+REMOTE: Final = name_of_paper()
 FRESH: Final = "with $100,000 and no positions"
 KEYS: Final = "APCA_API_KEY_ID and APCA_API_SECRET_KEY"
 

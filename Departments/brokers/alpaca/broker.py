@@ -119,7 +119,8 @@ class AlpacaBroker:
         itself neither they nor the cash know what its sales cost.
         (https://docs.alpaca.markets/docs/account-activities and Alpaca's OpenAPI, `/v2/account/activities`)
         """
-        fees, unreadable = parsing.read_fees(self._pages("the fees", partial(self._sdk.fees, since - _SECOND)), since)
+        rows = self._pages("the fees", partial(self._sdk.activities, since - _SECOND, kind="FEE"))
+        fees, unreadable = parsing.read_fees(rows, since)
         self._names.name_unreadable("The fee", unreadable)
         return sum(fees.values(), ZERO)
 
@@ -265,7 +266,7 @@ class AlpacaBroker:
 
     def _bars(self, symbol: str, rows: Any) -> Sequence[Bar]:
         try:
-            return _read("bars", partial(_read_each, partial(parsing.read_bar, symbol)), rows)
+            return _read("bars", lambda found: [parsing.read_bar(symbol, row) for row in _check_list(found)], rows)
         except UnreadableAnswer as error:
             self._names.name_unreadable("The bars of", [UnreadableRow("", "", symbol, str(error.__cause__))])
             return ()
@@ -309,10 +310,6 @@ def _check_list(rows: Any) -> Sequence[Any]:
     if not isinstance(rows, list):
         raise TypeError("not a list")
     return rows
-
-
-def _read_each(parse: Callable[[Any], Value], rows: Any) -> list[Value]:
-    return [parse(row) for row in _check_list(rows)]
 
 
 def _id_of(row: Any) -> str:

@@ -131,19 +131,13 @@ class Sdk:
         """Ask for the position in a symbol."""
         return self._ask(f"/positions/{symbol}", partial(self._trading.get_open_position, quote(symbol, safe="")))
 
-    def fees(self, after: datetime, page: str | None, limit: int) -> Any:
-        """Ask for one page of the fees booked after a second, oldest first.
+    def activities(self, after: datetime, page: str | None, limit: int, kind: str = "") -> Any:
+        """Ask for one page of the activities booked after a second, of all kinds or of one such as FEE, oldest first.
 
         `page` is the last id of the page before. alpaca-py has no method for it on a trading account.
         """
         query = {"after": f"{after.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", "direction": "asc", "page_size": limit}
-        path = "/account/activities/FEE"
-        return self._ask(path, partial(self._trading.get, path, query | ({"page_token": page} if page else {})))
-
-    def activities(self, after: datetime, page: str | None, limit: int) -> Any:
-        """Ask for one page of all activities booked after a second, oldest first; `page` as for fees."""
-        query = {"after": f"{after.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", "direction": "asc", "page_size": limit}
-        path = "/account/activities"
+        path = f"/account/activities/{kind}".rstrip("/")
         return self._ask(path, partial(self._trading.get, path, query | ({"page_token": page} if page else {})))
 
     def announcements(self, since: date, until: date) -> Any:
