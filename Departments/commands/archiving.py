@@ -14,7 +14,7 @@ from rich.table import Table
 
 from Departments.bootstrap import Desk
 from Departments.commands.consoles import escape_text, open_console
-from Departments.commands.frame import add_to_failure, print_json, use_desk, work_at_desk
+from Departments.commands.frame import add_to_failure, check_department, print_json, use_desk, work_at_desk
 from Departments.commands.log_files import LogFile, keep_log
 from Departments.commands.options import AsJson, Workspace
 from Departments.core.departments import OURS
@@ -62,7 +62,8 @@ def archive(  # noqa: PLR0913 - one parameter for each option
             if older_than or message_type or department or box:
                 raise BadInput("--pack", "", "a month is packed as a whole", "leave the other filters out")
             return _pack(desk, pack, dry_run=dry_run, as_json=as_json)
-        rules = _narrow(Rules.of(desk.settings.retention), older_than, message_type, department, box)
+        chosen = [check_department(name, desk.mailbox.root, "--department") for name in department or ()]
+        rules = _narrow(Rules.of(desk.settings.retention), older_than, message_type, chosen, box)
         moves = retention.find_due(desk.mailbox.root, rules, desk.clock.now())
         if dry_run:
             _show(moves, dry_run=True, as_json=as_json, verbose=verbose)
@@ -92,14 +93,14 @@ def _narrow(
     rules: Rules,
     older_than: str | None,
     types: Sequence[str] | None,
-    departments: Sequence[str] | None,
+    departments: Sequence[str],
     boxes: Sequence[str] | None,
 ) -> Rules:
     return replace(
         rules,
         older_than=rules.older_than if older_than is None else age_of(older_than, "--older-than"),
         types=frozenset(types) if types else rules.types,
-        departments=frozenset(name.upper() for name in departments) if departments else rules.departments,
+        departments=frozenset(departments) or rules.departments,
         boxes=tuple(boxes) if boxes else rules.boxes,
     )
 

@@ -11,8 +11,9 @@ from typing import Any, TextIO
 
 from Departments.bootstrap import MESSAGES, Choices, Desk, open_desk
 from Departments.commands.log_lines import keep_lines
+from Departments.core.departments import ALL
 from Departments.core.documents import json_pieces
-from Departments.core.errors import DepartmentsError, LedgerError
+from Departments.core.errors import BadInput, DepartmentsError, LedgerError
 from Departments.core.moments import show_time
 from Departments.core.platform import files
 from Departments.core.platform.clock import Clock
@@ -109,6 +110,14 @@ def _find_issues(desk: Desk, error: DepartmentsError) -> dict[str, Any]:
 def find_messages(workspace: Path) -> Path:
     """Return the folder of a workspace's messages."""
     return locate(workspace) / MESSAGES
+
+
+def check_department(name: str, root: Path, source: str) -> str:
+    """Return a department's name in capitals. Raises BadInput for one that is unknown and has no folder of messages."""
+    wanted = name.upper()
+    if wanted not in ALL and not any((root / box / wanted).is_dir() for box in ("Inbox", "Outbox")):
+        raise BadInput(source, wanted, "there is no such department", f"name one of {', '.join(ALL)}")
+    return wanted
 
 
 def print_json(document: Any) -> None:

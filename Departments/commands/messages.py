@@ -12,9 +12,8 @@ from rich.tree import Tree
 
 from Departments.bootstrap import LEDGER_FILE
 from Departments.commands.consoles import escape_text, open_console, print_text
-from Departments.commands.frame import find_messages, print_json, reason_of
+from Departments.commands.frame import check_department, find_messages, print_json, reason_of
 from Departments.commands.options import AsJson, Workspace
-from Departments.core import departments
 from Departments.core.errors import BadInput, DiskError, LedgerError, UnreadableMessage
 from Departments.core.logs import make_logger
 from Departments.core.moments import iso, show_moment, show_text
@@ -58,10 +57,7 @@ def inbox(
 
 def list_waiting(root: Path, department: str | None) -> list[dict[str, Any]]:
     """Return the waiting files as documents; one that is unreadable has its reason under `problem`. Raises BadInput."""
-    wanted = department.upper() if department else None
-    if wanted and wanted not in departments.ALL and not (root / "Inbox" / wanted).is_dir():
-        known = ", ".join(departments.ALL)
-        raise BadInput("inbox", wanted, "there is no such department", f"name one of {known}")
+    wanted = check_department(department, root, "inbox") if department else None
     places = [place for place in lookup.places(root, ["Inbox"]) if wanted in (None, place.department)]
     return sorted((_row(place) for place in places), key=lambda row: (row["department"], row["timestamp"], row["file"]))
 

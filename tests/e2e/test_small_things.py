@@ -95,6 +95,14 @@ def test_the_archive_names_unread_mail_of_departments_that_are_not_of_this_desk(
     assert done.document["unread_of_neighbours"] == {"RISK": 1}
 
 
+def test_an_unknown_department_is_no_empty_inbox_and_no_empty_archive(folder: Path, capsys: Capture) -> None:
+    deliver(folder, "RISK_2", JUNK, "no message")
+    for command in (["inbox"], ["archive", "--dry-run", "--department"]):
+        said = say(capsys, *command, "tradng", "--workspace", folder)
+        assert (said.code, "TRADNG: there is no such department; name one of" in said.err) == (2, True)
+        assert say(capsys, *command, "risk_2", "--workspace", folder).code == 0
+
+
 def test_a_reason_without_its_file_is_listed_and_can_be_dropped(folder: Path, capsys: Capture) -> None:
     deliver(folder, "OPERATIONS", JUNK, "no message at all")
     say(capsys, *run_of(folder, "--plan", plan_file(folder)))
