@@ -164,7 +164,10 @@ def test_the_day_sells_waits_buys_with_brackets_and_reports(opening: Opening) ->
     }
     assert said.document["cash_identity"]["holds"]
     assert Decimal(said.document["account"]["cash_after"]) == day.exchange.account().cash
-    assert (day.folder / "Reports" / "PLAN_20251110_150000.md").exists()
+    assert said.document["account_number"] == "alpaca PA3…TED"
+    files = [path for path in day.folder.rglob("*") if path.is_file()]
+    assert [path.name for path in files if b"PA3SIMULATED" in path.read_bytes()] == []
+    assert (day.folder / "Reports" / "PLAN_20251110_150000.md") in files
     assert day.line.statuses == {200: len(day.line.calls)}
 
 

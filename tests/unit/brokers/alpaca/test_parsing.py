@@ -168,6 +168,8 @@ def test_an_order_not_submitted_yet_counts_from_its_creation() -> None:
 
 def test_the_account_is_read_to_the_cent() -> None:
     account = parsing.read_account(alpaca.account())
+    assert (account.number, account.masked) == ("PA3000000001", "PA3…001")
+    assert account.number not in repr(account)
     assert (account.cash, account.equity, account.buying_power) == (
         Decimal("12345.67"),
         Decimal("98950.01"),
