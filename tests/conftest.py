@@ -4,6 +4,7 @@ Commands set up the log for their process; the locks of accounts lie in a folder
 """
 
 import logging
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,15 @@ def _locks_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(LOCKS, str(tmp_path_factory.mktemp("locks")))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _signals_reach_children() -> None:
+    """Let signals end the programs that tests start, also where this process ignores them (nohup, a background job)."""
+    for name in ("SIGHUP", "SIGINT"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)  # a program of its own begins without our handlers
 
 
 @pytest.fixture(autouse=True)
