@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from string import capwords
 
 from Departments.constraints.limits import Limits
 from Departments.core.facts import NO_READINGS, DeskFacts, Facts, SymbolFacts
@@ -149,9 +150,9 @@ def positions_room(limits: Limits, facts: Facts) -> int:
 
 
 def known_sector(sector: str | None) -> str | None:
-    """Return a sector's name; None if it is empty or Unknown."""
-    name = (sector or "").strip()
-    return None if not name or name.casefold() == UNKNOWN_SECTOR.casefold() else name
+    """Return a sector's name in its one spelling, as in Real Estate; None if it is empty or Unknown."""
+    name = capwords(sector or "")
+    return None if name in {"", UNKNOWN_SECTOR} else name
 
 
 def sector_of(limits: Limits, symbol: str, facts: Facts, *others: str | None) -> str:
@@ -169,7 +170,7 @@ def sector_of(limits: Limits, symbol: str, facts: Facts, *others: str | None) ->
 def sector_cap(limits: Limits, equity: Decimal, bucket: str) -> Decimal:
     """Return the maximum value of a sector: the smaller of the maximum for all and its own."""
     rules = limits.position_limits
-    own = (most for name, most in rules.sector_maxima.items() if name.casefold() == bucket.casefold())
+    own = (most for name, most in rules.sector_maxima.items() if capwords(name) == capwords(bucket))
     return min((rules.max_sector_concentration_pct, *own)) * equity
 
 

@@ -35,7 +35,7 @@ def test_the_second_day_is_seen_beside_the_first(tmp_path: Path, capsys: pytest.
     assert lines["against the plan of 2025-11-10"].startswith("in: BUY ")
     assert lines["names in"] == "COMM"
     assert lines["trading days since the last run"] == "1"
-    assert lines["sector Sector ALKS"].endswith("%")
+    assert lines["sector Sector Alks"].endswith("%")
     filled = next(o for p in first["phases"] if p["name"] == "BUY" for o in p["orders"])
     paid = 100 * 0.01 / float(filled["filled_avg_price"])
     assert f"by {paid:.4f}% of what the last 90 days traded" in lines["expected fees"]

@@ -765,3 +765,13 @@ def test_a_minimum_trade_above_the_maximum_of_a_position_tops_nothing_up_and_say
         "deployment.min_trade_value or min_trade_pct asks for $10,000 and max_auto_position_pct allows "
         "$6,800: no held symbol is topped up; lower the former."
     ) in found.notes
+
+
+def test_two_spellings_of_one_sector_share_its_limit() -> None:
+    names = ("Technology", "technology", "TECHNOLOGY", " Technology ")
+    day = [candidate(f"C{n}", 30, 90 - n, names[n % 4]) for n in range(12)]
+    old = held("OLD", 100, 50, sector="technoLOGY")
+    made = make_plan(briefing(*day), basis(old, candidates=day)).plan
+    assert made.buys
+    assert sum(t.notional or 0 for t in made.buys) + 5000 <= D("0.40") * 105_000
+    assert {s.reason.code for s in made.skipped} == {Code.MAX_SECTOR_CONCENTRATION}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -197,3 +198,16 @@ def test_after_the_ramp_the_share_of_a_day_still_binds() -> None:
     rules = limits(deployment={"ramp_days": 5, "max_new_per_day": 0.1})
     over = facts(history(began_on=MONDAY - timedelta(days=30)), cash=Decimal(95_000))
     assert amounts.new_money_room(rules, over) == 10_000
+
+
+SPELLINGS = ("Real Estate", "real estate", "REAL ESTATE", " Real  estate ")
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_sector_is_one_whatever_its_spelling(spelling: str) -> None:
+    assert amounts.known_sector(spelling) == "Real Estate"
+    held = facts(market(known("O", sector=None)), book(replace(position("O", 10), sector=spelling)))
+    assert amounts.sector_value(limits(), held, "Real Estate") == held.positions["O"].market_value
+    assert (
+        amounts.sector_cap(limits(position_limits={"sector_maxima": {spelling: 0.15}}), EQUITY, "Real Estate") == 15_000
+    )
