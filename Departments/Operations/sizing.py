@@ -163,9 +163,8 @@ class Sizer:
 
         Returns who is left, and the skips of the others.
         """
-        lost, heat = self._lost_share([s.pick for s in sized]), amounts.heat_room(self.basis.limits, self.facts)
-        if lost is None:
-            return list(sized), {}
+        lost = self._lost_share([s.pick for s in sized]) or ZERO
+        heat = amounts.heat_room(self.basis.limits, self.facts)
         needed = lost * min(self.cash_for_buys, sum((s.pick.capacity for s in sized), ZERO))
         slack, left, barred = heat - min(heat, needed), [], {}
         for each in sorted(sized, key=lambda s: s.pick.rank):

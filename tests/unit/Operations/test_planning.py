@@ -720,6 +720,16 @@ def test_a_top_up_is_cut_to_the_heat_that_its_stop_leaves() -> None:
     assert values(make_plan(briefing(), fallen).plan.buys) == {"EIX": 1_150}
 
 
+def test_without_exits_a_top_up_keeps_to_the_heat_that_its_stop_leaves_and_costs_no_other_its_place() -> None:
+    """$500 of heat are left: 32 shares at $15.50 each."""
+    tight = limits(portfolio_risk={"max_portfolio_heat": D("0.02")}, deployment={"rebalance_band_pct": 0})
+    weak = candidate("WEAK", 30, 60)
+    day = basis(held("EIX", 100, 50, score=D(80)), cash=95_000, candidates=[weak], limits=tight, stop=None)
+    fallen = changed(day, history=replace(day.facts.history, stops={"EIX": D(35)}))
+    bought = values(make_plan(briefing(weak), fallen).plan.buys)
+    assert (bought["EIX"], set(bought)) == (1_600, {"EIX", "WEAK"})
+
+
 def test_nothing_is_bought_for_a_gap_within_the_price_buffer() -> None:
     rich = [held(f"H{n}", 100, 87, sector=f"Sector {n}") for n in range(8)]
     rules = limits(deployment={"target_pct": D("0.70")})
