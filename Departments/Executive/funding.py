@@ -22,8 +22,8 @@ Shortfall = Literal["by_priority", "pro_rata", "strict"]
 class Decision:
     """A phase's decision on one trade: `sent` is the trade as it goes to Trading, None if it does not go.
 
-    `reason` explains fewer shares than planned. `limit_price` is the most a share may cost in dollars, None for any
-    price.
+    `planned` has the plan's price, `sent` that of now. `reason` explains fewer shares than planned. `limit_price` is
+    the most a share may cost in dollars, None for any price.
     """
 
     planned: Trade
@@ -67,7 +67,9 @@ def fund(
         t.symbol: t.notional * (ONE + limits.deployment.price_buffer_pct) for t in buys if t.notional is not None
     }
     budget, sizes = budget_for(facts, limits), _Sizes(facts, limits, planned, prices)
-    return _cap(_share_out(sorted(priced, key=in_score_order), budget, sizes, shortfall), budget, collar)
+    funded = _cap(_share_out(sorted(priced, key=in_score_order), budget, sizes, shortfall), budget, collar)
+    asked = {t.symbol: t for t in buys}
+    return [replace(each, planned=asked[each.planned.symbol]) for each in funded]
 
 
 def in_score_order(trade: Trade) -> tuple[Decimal, str]:

@@ -10,7 +10,7 @@ import pytest
 
 from Departments.bootstrap import LEDGER_FILE
 from Departments.Executive.approvals import load_plan
-from tests.builders.commands import contents, plan_file, run_of, say
+from tests.builders.commands import AT, contents, plan_file, run_of, say
 from tests.builders.desk import desk, two_and_two, workspace
 from tests.builders.pages import Page
 from tests.fakes.moments import when_it_says
@@ -51,6 +51,23 @@ def test_json_is_one_document_with_the_page(lived: Path, capsys: Capture) -> Non
     assert document["page"]["title"] == "Monday, 10 November 2025 — 2 sold, 2 bought, 49 % invested"
     trades = {t["ticker"]: t for t in document["page"]["trades"]}
     assert (trades["ALKS"]["plan_price"], trades["ALKS"]["slippage_bps"]) == ("32.66", "0.0")
+
+
+def test_slippage_is_measured_from_the_plan_s_price_and_not_from_that_of_the_moment(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    folder = workspace(tmp_path / "ws")
+    at: list[str | Path] = ["--workspace", folder, "--at", AT]
+    seed: list[str | Path] = ["--exchange-state", folder / "state.yaml", "--plan", plan_file(folder)]
+    assert say(capsys, "plan", *at, *seed).code == 0
+    assert say(capsys, "approve", NAME, *at).code == 0
+    for symbol, price in (("ALKS", "32.85"), ("CTVA", "64.32")):
+        assert say(capsys, "exchange", "price", symbol, price, *at).code == 0
+    assert say(capsys, "run", *at).code == 0
+    page = json.loads(say(capsys, "report", "--workspace", folder, "--format", "json").out)["page"]
+    shown = {t["ticker"]: (t["plan_price"], t["filled_avg_price"], t["slippage_bps"]) for t in page["trades"]}
+    assert shown["ALKS"] == ("32.66", "32.85", "58.2")
+    assert shown["CTVA"] == ("64.64", "64.32", "49.5")
 
 
 @pytest.mark.parametrize("form", ["md", "json"])

@@ -122,7 +122,8 @@ def test_what_strict_defers_is_said_to_cost_too_much_together() -> None:
 def test_today_s_price_counts_before_the_plan_s() -> None:
     dearer = facts(book(NOTHING, cash=D(2525)), market(known("ALKS", price=D(40))))
     (only,) = fund([buy("ALKS", 100, "30")], dearer, rules(), "by_priority")
-    assert (only.planned.price, only.qty) == (D(40), D(62))
+    assert only.sent is not None
+    assert (only.sent.price, only.qty) == (D(40), D(62))
 
 
 def running(cash: int, expected: int | None, **changes: D) -> Facts:
@@ -167,7 +168,9 @@ def test_every_buy_has_a_limit_a_collar_above_its_price() -> None:
 def test_a_buy_is_priced_at_the_fresh_ask() -> None:
     there = facts(book(NOTHING, cash=D(6000)), market(known("A", bid=D(29), ask=D("30.60"), is_fresh=True)))
     (only,) = fund([buy("A", 100, "30")], there, rules(), "by_priority", D("0.02"))
-    assert (only.planned.price, only.qty, only.limit_price) == (D("30.60"), D(99), D("31.21"))
+    assert only.sent is not None
+    assert (only.sent.price, only.qty, only.limit_price) == (D("30.60"), D(99), D("31.21"))
+    assert only.planned.price == D(30)
     assert str(only.reason) == "TRIMMED_TO_BUDGET: planned=100 qty=99 price=30.6 money=3030"
 
 
