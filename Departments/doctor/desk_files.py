@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,8 @@ from Departments.core.moments import parse_iso
 from Departments.core.money import count_noun
 from Departments.core.platform.disk_trouble import raise_if_read_only
 from Departments.doctor.diagnoses import Diagnosis, Look, ok, trouble, warning
-from Departments.ledger.sqlite import VERSION, check_unlocked, look_into
+from Departments.ledger.ledger import TABLES
+from Departments.ledger.sqlite import VERSION, check_unlocked, describe_damage, look_into
 from Departments.messaging import lookup
 from Departments.messaging.failures import list_dead_letters
 from Departments.migration.record import MigrationState, find_ledger, find_record, has_table
@@ -76,10 +78,30 @@ def look_at_ledger(desk: Desk) -> Iterator[Diagnosis]:
     damage = [str(row[0]) for row in look_into(path, "PRAGMA quick_check(1)") if row[0] != "ok"]
     if damage:
         raise LedgerError(f"{path}: the content is damaged ({damage[0]}); restore a backup: departments restore.")
+    _check_rows(path)
     yield ok("ledger", f"{path} can be read and written, and is whole.")
     last = look_into(path, "SELECT max(ended_at) FROM desk_executions")[0][0]
     if last and parse_iso(last) - desk.clock.now() > CLOCK_IS_BEHIND:
         yield trouble("clock", f"The last run ended at {last}, after now; set the machine's clock right.")
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A ledger that is only looked at."""
+
+    path: Path
+
+    def describe_damage(self, problem: str) -> LedgerError:
+        """Return the error of content that cannot be read, with the mend."""
+        return describe_damage(self.path, problem)
+
+
+def _check_rows(path: Path) -> None:
+    """Read every row of a ledger. Raises LedgerBusy, LedgerError for a missing table or a damaged row."""
+    file = _File(path)
+    for table in TABLES:
+        for row in look_into(path, f"SELECT {table.columns} FROM {table.name}"):  # noqa: S608 - our names
+            table.read(file, row)
 
 
 def _look_at_executions(desk: Desk, path: Path) -> Iterator[Diagnosis]:

@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from Departments.core.errors import LedgerError
+
 
 class FoundRow(Protocol):
     """One row of a query: values by position or by column name."""
@@ -40,7 +42,14 @@ class Words:
     clustered: str
 
 
-class Database(Protocol):
+class Damageable(Protocol):
+    """What holds rows, and names itself where one of them cannot be read."""
+
+    def describe_damage(self, problem: str) -> LedgerError:
+        """Return the error of content that cannot be read, with the mend."""
+
+
+class Database(Damageable, Protocol):
     """One open database with nested transactions; every method raises LedgerBusy or LedgerError."""
 
     def transaction(self, *, durable: bool = True) -> AbstractContextManager[None]:

@@ -7,7 +7,6 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from Departments.core.moments import parse_iso
 from Departments.core.money import ZERO
 from Departments.core.orders import OrderStatus
 from Departments.core.reasons import Reason, join_reasons
@@ -93,7 +92,8 @@ class PlanRecords:
     def list_days(self) -> list[tuple[str, date]]:
         """Return the id and the trading day of every plan but orders by hand, oldest first."""
         sql = f"SELECT plan_id, generated_at FROM {PLANS.name} WHERE by_hand = 0 ORDER BY generated_at, plan_id"  # noqa: S608 - our name
-        return [(row[0], trading_day(parse_iso(row[1]))) for row in self._db.rows(sql)]
+        rows = self._db.rows(sql)
+        return [(row[0], trading_day(PLANS.convert(self._db, "generated_at", row[1], datetime))) for row in rows]
 
     def find_of_day(self, day: date) -> str | None:
         """Return the plan of a trading day: the executed one, else the newest; None without any."""
@@ -155,7 +155,7 @@ class PlanRecords:
     def list_approved(self, day: date, *, by_hand: bool = False) -> list[dict[str, Any]]:
         """Return the documents approved on a trading day and not executed, newest first: plans, or orders by hand."""
         waiting = "approved_at IS NOT NULL AND by_hand = ? AND plan_id NOT IN (SELECT plan_id FROM desk_executions)"
-        plans = PLANS.find(self._db, waiting, by_hand, order="approved_at DESC")
+        plans = PLANS.find(self._db, waiting, by_hand, order="approved_at DESC, plan_id DESC")
         return [p.document for p in plans if p.approved_at is not None and trading_day(p.approved_at) == day]
 
     def start(self, record: ExecutionRecord) -> None:
@@ -228,11 +228,9 @@ class PlanRecords:
         row = self._db.row(_DECISION, (message_id,))
         if row is None:
             return None
-        trade, approved_at, state = TRADES.read(row), row["approved_at"], row["state"]
+        trade, approved_at, state = TRADES.read(self._db, row), row["approved_at"], row["state"]
         is_dispatched = state is not None and state != PhaseState.PENDING
-        return DecidedTrade(
-            row["plan_id"], None if approved_at is None else parse_iso(approved_at), trade, is_dispatched
-        )
+        return DecidedTrade(row["plan_id"], PLANS.convert(self._db, "approved_at", approved_at), trade, is_dispatched)
 
     def report_trade(self, message_id: str, report: TradeReport) -> bool:
         """Record Trading's news of a dispatched trade. Returns whether such a trade was waiting.

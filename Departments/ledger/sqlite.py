@@ -49,6 +49,7 @@ _DAMAGED = "put a copy of the ledger in its place, or move it away and see `depa
 #: The mend of an unusable file by SQLite's primary result code (sqlite.org/rescode.html).
 _MENDS = {
     sqlite3.SQLITE_CANTOPEN: "correct the path or its rights and run the same command again",
+    sqlite3.SQLITE_ERROR: _DAMAGED,  # a table or a column is missing
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
     sqlite3.SQLITE_NOTADB: _DAMAGED,
 }
@@ -191,6 +192,10 @@ class SqliteDatabase:
         """Return the names of the columns of a table or a query."""
         return [column[0] for column in self._run(f"SELECT * FROM {source} LIMIT 0", ()).description]  # noqa: S608 - our names
 
+    def describe_damage(self, problem: str) -> LedgerError:
+        """Return the error of content that cannot be read, with the mend."""
+        return describe_damage(self.path, problem)
+
     def _run(self, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
         try:
             return self._connection.execute(sql, values)
@@ -220,6 +225,8 @@ class SqliteDatabase:
         if found is None:
             self.execute("INSERT INTO ledger_version SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM ledger_version)")
             return 0
+        if not isinstance(found["version"], int):
+            raise self.describe_damage(f"its version is {found['version']!r:.40}")
         return int(found["version"])
 
 
@@ -256,6 +263,11 @@ def _code_of(error: sqlite3.DatabaseError | UnicodeDecodeError) -> int:
     if isinstance(error, UnicodeDecodeError):
         return sqlite3.SQLITE_CORRUPT
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def describe_damage(path: Path, problem: str) -> LedgerError:
+    """Return the error of content that SQLite reads and we cannot."""
+    return LedgerError(f"{path}: the ledger is damaged: {problem}; {_DAMAGED}.")
 
 
 def _ledger_error(path: Path, error: sqlite3.DatabaseError | UnicodeDecodeError) -> DepartmentsError:

@@ -17,7 +17,9 @@ from Departments.core.orders import Side
 from Departments.core.regimes import MarketView, Regime
 from Departments.core.trading_calendar import EASTERN, next_trading_day, trading_day
 from Departments.ledger.database import Database, FoundRow
-from Departments.ledger.tables import Table, marks
+from Departments.ledger.order_records import FILLS
+from Departments.ledger.plan_records import EXECUTIONS
+from Departments.ledger.tables import Table, marks, naming_damage
 
 FEW: Final = 500  # symbols that are looked up by name
 LONGEST_SETTLEMENT = timedelta(days=14)  # more than five trading days, the most that the limits allow
@@ -87,7 +89,9 @@ class SymbolRecords:
             f"SELECT day, known FROM {DAYS.name} WHERE day <= ? ORDER BY day DESC LIMIT 2",  # noqa: S608 - our name
             (today.isoformat(),),
         )
-        found = {row["day"]: list(map(_read_limit, parse_json(row["known"]).get("open_limits") or ())) for row in rows}
+        with naming_damage(self._db, DAYS):
+            known = {row["day"]: parse_json(row["known"]).get("open_limits") or () for row in rows}
+            found = {day: list(map(_read_limit, limits)) for day, limits in known.items()}
         now = found.pop(today.isoformat(), [])
         return next(iter(found.values()), []), now
 
@@ -107,18 +111,19 @@ class SymbolRecords:
         rows = SYMBOLS.find(self._db, "1 = 1" if few is None else f"symbol IN ({marks(few)})", *(few or ()))
         symbols = {row.symbol: _read_facts(row) for row in rows}
         known, peak = self._read_day(now), self._find_peak_equity()
-        for symbol, (price, at) in (known.get("prices") or {}).items():
-            if few is not None and symbol not in few:
-                continue
-            facts = symbols.get(symbol) or SymbolFacts(symbol)
-            symbols[symbol] = replace(facts, price=decimal_of(price), price_at=parse_iso(at))
         unsettled = self._sum_unsettled(now, settlement_days)
-        views = tuple(map(_read_view, known.get("views") or ()))
-        return Knowledge(symbols, _read_readings(known), plan_views=views, peak_equity=peak, unsettled=unsettled)
+        with naming_damage(self._db, DAYS):
+            for symbol, (price, at) in (known.get("prices") or {}).items():
+                if few is not None and symbol not in few:
+                    continue
+                facts = symbols.get(symbol) or SymbolFacts(symbol)
+                symbols[symbol] = replace(facts, price=decimal_of(price), price_at=parse_iso(at))
+            views = tuple(map(_read_view, known.get("views") or ()))
+            return Knowledge(symbols, _read_readings(known), plan_views=views, peak_equity=peak, unsettled=unsettled)
 
     def _find_peak_equity(self) -> Decimal | None:
         row = self._db.row("SELECT equity FROM desk_executions ORDER BY CAST(equity AS NUMERIC) DESC LIMIT 1")
-        return None if row is None else Decimal(row["equity"])
+        return None if row is None else EXECUTIONS.convert(self._db, "equity", row["equity"])
 
     def _sum_unsettled(self, now: datetime, days: int) -> Decimal:
         if days == 0:
@@ -128,17 +133,17 @@ class SymbolRecords:
             "WHERE o.side = ? AND f.filled_at >= ?",
             (Side.SELL, iso(now - LONGEST_SETTLEMENT)),
         )
-        return sum((Decimal(row["qty"]) * Decimal(row["price"]) for row in rows if _settles(row, days) > now), ZERO)
+        return sum((self._measure_unsettled(row, days, now) for row in rows), ZERO)
+
+    def _measure_unsettled(self, row: FoundRow, days: int, now: datetime) -> Decimal:
+        """Return the proceeds of a fill until its settlement day begins (Eastern), then nothing."""
+        qty, price, at = (FILLS.convert(self._db, name, row[name]) for name in ("qty", "price", "filled_at"))
+        settles = datetime.combine(next_trading_day(trading_day(at), days), time.min, EASTERN)
+        return qty * price if settles > now else ZERO
 
     def _read_day(self, now: datetime) -> Mapping[str, Any]:
         day = DAYS.first(self._db, "day = ?", trading_day(now))
         return {} if day is None else day.known
-
-
-def _settles(row: FoundRow, days: int) -> datetime:
-    """Return the beginning of a fill's settlement day (Eastern)."""
-    day = next_trading_day(trading_day(parse_iso(row["filled_at"])), days)
-    return datetime.combine(day, time.min, EASTERN)
 
 
 def _write_prices(facts: Iterable[SymbolFacts]) -> dict[str, tuple[str | None, str]]:

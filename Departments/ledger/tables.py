@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass, fields, is_dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -19,11 +20,12 @@ from types import NoneType, UnionType
 from typing import Any, Final, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from Departments.core.documents import json_text, parse_json
+from Departments.core.errors import LedgerError
 from Departments.core.moments import iso, parse_iso
 from Departments.core.money import plain
 from Departments.core.orders import OrderStatus
 from Departments.core.statuses import AnyStatus, status_of
-from Departments.ledger.database import Database, FoundRow, Words
+from Departments.ledger.database import Damageable, Database, FoundRow, Words
 
 Record = TypeVar("Record")
 Convert = Callable[[Any], Any]
@@ -40,17 +42,40 @@ _WRITERS: tuple[tuple[type, Convert], ...] = (
 )
 #: The kinds of fields whose values the engine takes as they are.
 _AS_THEY_ARE = frozenset({str, int, bytes})
-#: The readers of columns; None leaves a value as it is.
-_READERS: dict[type, Convert | None] = {
-    str: None,
-    int: None,
-    bytes: None,
-    bool: bool,
-    Decimal: Decimal,
+#: What readers raise at a value that is none of their kind.
+UNREADABLE: Final = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
+
+
+def _expect(kind: type) -> Convert:
+    """Return the reader of values that stay as they are. It raises TypeError at another kind."""
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, kind):
+            raise TypeError(f"{value!r} is no {kind.__name__}")
+        return value
+
+    return read
+
+
+def _read_number(text: str) -> Decimal:
+    number = Decimal(text)
+    if not number.is_finite():
+        raise ValueError(f"{text} is no number")
+    return number
+
+
+_expect_object: Final = _expect(dict)
+#: The readers of columns. Each raises one of UNREADABLE at another kind of value.
+_READERS: dict[type, Convert] = {
+    str: _expect(str),
+    int: _expect(int),
+    bytes: _expect(bytes),
+    bool: lambda value: bool((0, 1).index(value)),
+    Decimal: _read_number,
     datetime: parse_iso,
     date: date.fromisoformat,
     tuple: lambda text: tuple(json.loads(text)),
-    dict: parse_json,
+    dict: lambda text: _expect_object(parse_json(text)),
 }
 
 
@@ -60,12 +85,12 @@ REMEMBERED: Final = 2_048
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `read` converts a value of the database, never NULL, to the field's; None leaves it as it is."""
+    """One column. `read` converts a value of the database, never NULL, to the field's. It raises one of UNREADABLE."""
 
     name: str
     kind: type
     optional: bool
-    read: Convert | None
+    read: Convert
 
     def sql(self, words: Words) -> str:
         """Return the column's definition."""
@@ -97,7 +122,7 @@ class Table(Generic[Record]):
         self._owner = tuple(_make_column(column, kind) for column, kind in (owner or {}).items())
         self._own = tuple(_list_columns(record))
         self.columns = ", ".join(column.name for column in self._own)
-        self._reads = tuple((at, c.read) for at, c in enumerate(self._own) if c.read)
+        self._reads = tuple(c.read for c in self._own)
         self._build = _make_builder(record)
         self._has_documents = any(column.kind is dict for column in self._own)
         self._find_made = lru_cache(maxsize=REMEMBERED)(self._make)
@@ -148,7 +173,7 @@ class Table(Generic[Record]):
         """Return the records under a condition, ordered by columns."""
         by = f" ORDER BY {order}" if order else ""
         sql = f"SELECT {self.columns} FROM {self.name} WHERE {condition}{by}"  # noqa: S608 - our names and marks
-        return [self.read(row) for row in database.rows(sql, [to_column(value) for value in values])]
+        return [self.read(database, row) for row in database.rows(sql, [to_column(value) for value in values])]
 
     def first(self, database: Database, condition: str, *values: Any, order: str = "") -> Record | None:
         """Return the first of these records, or None."""
@@ -160,29 +185,60 @@ class Table(Generic[Record]):
         sql = f"UPDATE {self.name} SET {sets} WHERE {condition}"  # noqa: S608 - our names and marks
         return database.execute(sql, [to_column(value) for value in (*changes.values(), *values)])
 
-    def read(self, row: FoundRow) -> Record:
-        """Return the record of a row with `columns` first, in their order.
+    def read(self, database: Damageable, row: FoundRow) -> Record:
+        """Return the record of a row with `columns` first, in their order. Raises LedgerError for a damaged one.
 
         Records are frozen, and a day reads most rows several times: the same row gives the same record. Only one with
         a document, which might be changed, is made anew.
         """
         values = tuple(row)[: len(self._own)]
-        return self._make(values) if self._has_documents else self._find_made(values)
+        try:
+            return self._make(values) if self._has_documents else self._find_made(values)
+        except UNREADABLE as error:
+            raise self._describe_damage(database, values) from error
 
     def _make(self, values: tuple[Any, ...]) -> Record:
-        held = list(values)
-        for at, read in self._reads:
-            if held[at] is not None:
-                held[at] = read(held[at])
-        record: Record = self._build(held)
+        pairs = zip(self._reads, values, strict=True)
+        record: Record = self._build([None if value is None else read(value) for read, value in pairs])
         return record
+
+    def _describe_damage(self, database: Damageable, values: tuple[Any, ...]) -> LedgerError:
+        """Return the error of the first column that cannot be read."""
+        for column, value in zip(self._own, values, strict=True):
+            try:
+                self._convert(database, column, value)
+            except LedgerError as error:
+                return error
+        return database.describe_damage(f"its table {self.name} holds a row that cannot be read")
+
+    def _convert(self, database: Damageable, column: Column, value: Any) -> Any:
+        try:
+            return None if value is None else column.read(value)
+        except UNREADABLE as error:
+            held = f"{value!r:.40}"
+            raise database.describe_damage(f"its table {self.name} holds {held} as {column.name}") from error
+
+    def convert(self, database: Damageable, name: str, value: Any, kind: type | None = None) -> Any:
+        """Return a value of a column, read by a query of its own. Raises LedgerError for a damaged one.
+
+        `kind` is that of a text that the record keeps as it is.
+        """
+        column = next(column for column in self._own if column.name == name)
+        return self._convert(database, replace(column, read=_find_reader(kind)) if kind else column, value)
 
     def read_value(self, database: Database, name: str, condition: str, *values: Any) -> Any:
         """Return one column of the first row under a condition; None without a row, or without a value."""
-        column = next(column for column in self._own if column.name == name)
         row = database.row(f"SELECT {name} FROM {self.name} WHERE {condition} LIMIT 1", values)  # noqa: S608 - our names
-        value = None if row is None else row[0]
-        return value if value is None or column.read is None else column.read(value)
+        return None if row is None else self.convert(database, name, row[0])
+
+
+@contextmanager
+def naming_damage(database: Damageable, table: Table[Any]) -> Iterator[None]:
+    """Raise LedgerError where the content of a table's documents cannot be read."""
+    try:
+        yield
+    except UNREADABLE as error:
+        raise database.describe_damage(f"its table {table.name} holds a document that cannot be read") from error
 
 
 def marks(values: Sized) -> str:
@@ -219,7 +275,7 @@ def _make_column(name: str, kind: Any) -> Column:
     return Column(name, base, NoneType in get_args(kind), status_of if len(kinds) > 1 else _find_reader(base))
 
 
-def _find_reader(kind: type) -> Convert | None:
+def _find_reader(kind: type) -> Convert:
     if issubclass(kind, Enum):
         return OrderStatus.parse if kind is OrderStatus else kind
     return _READERS[kind]

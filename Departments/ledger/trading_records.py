@@ -312,7 +312,7 @@ class OrderRecords:
             f"FROM desk_fills f JOIN desk_orders o ON o.id = f.order_id WHERE {condition} ORDER BY +f.filled_at, f.id",
             values,
         )
-        return [_FILL.read(row) for row in rows]
+        return [_FILL.read(self._db, row) for row in rows]
 
     def sides_on(self, day: date) -> dict[str, frozenset[Side]]:
         """Return the filled sides of a trading day, by symbol."""
@@ -333,7 +333,7 @@ class OrderRecords:
             f"SELECT symbol, stop_price FROM desk_orders WHERE id IN ({newest})",  # noqa: S608 - only marks
             list(symbols or ()),
         )
-        return {row["symbol"]: Decimal(row["stop_price"]) for row in rows}
+        return {row["symbol"]: ORDERS.convert(self._db, "stop_price", row["stop_price"]) for row in rows}
 
     def _record_fill(self, known: OrderRecord, order: Order, at: datetime) -> FillRow | None:
         """Record the new part of a fill. Returns None if there is none."""

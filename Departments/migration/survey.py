@@ -13,7 +13,7 @@ from Departments.brokers.registry import Access, find_access
 from Departments.core.errors import BadInput, DepartmentsError, LedgerError, UnreadableMessage
 from Departments.core.platform.programs import find_programs
 from Departments.core.platform.text_files import config_file
-from Departments.ledger.sqlite import OLDEST, VERSION, look_into
+from Departments.ledger.sqlite import OLDEST, VERSION, describe_damage, look_into
 from Departments.messaging import lookup
 from Departments.migration.pythons import ProjectPython, find_python
 from Departments.migration.record import find_ledger, has_table
@@ -168,10 +168,13 @@ def _count_rows(path: Path, name: str) -> int:
 
 def read_version(path: Path) -> int | None:
     """Return the version of a ledger of ours. None before its tables are made. Raises LedgerError."""
-    if not has_table(path, "ledger_version"):
-        return None
-    rows = look_into(path, "SELECT version FROM ledger_version")
-    return int(rows[0][0]) or None if rows else None
+    rows = look_into(path, "SELECT version FROM ledger_version") if has_table(path, "ledger_version") else []
+    version = rows[0][0] if rows else 0
+    if not isinstance(version, int):
+        raise describe_damage(path, f"its version is {version!r:.40}")
+    if version == 0 and has_table(path, "desk_plans"):
+        raise describe_damage(path, "its version is missing")
+    return version or None
 
 
 def check_version(path: Path, version: int) -> None:

@@ -250,3 +250,37 @@ def test_damage_that_is_no_text_is_one_sentence(
     assert said.code in codes
     assert "Unexpected" not in said.err
     assert file != LEDGER_FILE or "its content is damaged); put a copy of the ledger in its place" in said.err
+
+
+LOOKING = (
+    "status",
+    "history",
+    "positions",
+    "explain ALKS",
+    "report 2025-11-10",
+    "reconcile",
+    "regime",
+    "run --dry-run",
+)
+
+
+@pytest.mark.parametrize(
+    ("ruin", "words"),
+    [
+        ("DROP TABLE desk_orders", "no such table: desk_orders"),
+        ("UPDATE desk_executions SET equity = 'NaN'", "its table desk_executions holds 'NaN' as equity"),
+        ("UPDATE desk_plans SET generated_at = 'abc'", "its table desk_plans holds 'abc' as generated_at"),
+        ("UPDATE desk_fills SET qty = 'abc'", "its table desk_fills holds 'abc' as qty"),
+        ("UPDATE ledger_version SET version = 'abc'", "its version is 'abc'"),
+    ],
+)
+def test_a_damaged_row_is_one_sentence_with_its_table_and_column(
+    folder: Path, capsys: Capture, ruin: str, words: str
+) -> None:
+    with closing(sqlite3.connect(folder / LEDGER_FILE)) as db, db:
+        db.execute(ruin)
+    found = [say(capsys, *command.split(), "--workspace", folder) for command in LOOKING]
+    assert [said.err for said in found if "Unexpected" in said.err] == []
+    refused = [said.sentences for said in found if said.code == 3]
+    assert refused
+    assert all(words in sentence and "put a copy of the ledger" in sentence for (sentence,) in refused)

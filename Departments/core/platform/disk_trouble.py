@@ -80,7 +80,7 @@ def describe_database(error: Exception) -> str:
         return "its content is damaged"
     name = getattr(error, "sqlite_errorname", None)
     return _DATABASE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF) or (
-        f"the database answers {name}" if name else str(error)
+        f"the database answers {name}" if name and name != "SQLITE_ERROR" else str(error)
     )
 
 

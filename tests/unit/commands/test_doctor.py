@@ -30,6 +30,7 @@ TOPICS = {
     "python", "rights", "disk", "mutexes", "sync", "calendar", "watcher", "code", "settings", "limits", "ledger",
     "messages", "briefing", "schedule", "credentials", "broker", "gates", "feed",
 }  # fmt: skip
+AT = "2025-11-10T15:00:00.000000+00:00"
 
 
 def sentences(said: Said, topic: str, health: str) -> list[str]:
@@ -99,6 +100,29 @@ def test_a_ledger_whose_first_run_was_killed_is_in_order(
     assert "gets the desk's tables with the first run" in sentence
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("UPDATE desk_halts SET halted_at = 'soon'", "its table desk_halts holds 'soon' as halted_at"),
+        ("DROP TABLE desk_traded", "no such table: desk_traded"),
+        ("DROP TABLE ledger_version", "its version is missing"),
+        ("UPDATE ledger_version SET version = 'new'", "its version is 'new'"),
+    ],
+)
+def test_a_damaged_ledger_is_not_whole(
+    folder: Path, capsys: pytest.CaptureFixture[str], change: str, words: str
+) -> None:
+    say(capsys, "exchange", "init", folder / "state.yaml", "--workspace", folder)
+    say(capsys, "halt", "--reason", "holiday", "--workspace", folder)
+    with closing(sqlite3.connect(folder / "sentinel.db")) as db, db:
+        db.execute(change)
+    said = say(capsys, "doctor", "--workspace", folder, "--json")
+    assert said.code == 1
+    (sentence,) = sentences(said, "ledger", "trouble")
+    assert words in sentence
+    assert "put a copy of the ledger in its place" in sentence
+
+
 def test_a_ledger_that_nobody_can_convert_is_not_sent_to_a_command_that_refuses_it(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -133,10 +157,11 @@ def test_an_unfinished_execution_and_odd_files_are_warnings(folder: Path, capsys
     say(capsys, "exchange", "init", folder / "state.yaml", "--workspace", folder)
     ledger = Ledger(folder / "sentinel.db")
     with ledger.transaction():
-        ledger._db.execute("INSERT INTO desk_plans VALUES ('P', '', '', '', '{}', '', NULL, 0)")
+        ledger._db.execute("INSERT INTO desk_plans VALUES ('P', '', ?, '', '{}', '', NULL, 0)", [AT])
         ledger._db.execute(
             "INSERT INTO desk_executions (plan_id, trading_day, started_at, status, equity, cash_before, reserve, "
-            "fees, by_hand, attempt) VALUES ('P', '', '', '', '0', '0', '0', '0', 0, 1)"
+            "fees, by_hand, attempt) VALUES ('P', '2025-11-10', ?, 'RUNNING', '0', '0', '0', '0', 0, 1)",
+            [AT],
         )
     ledger.close()
     inbox = folder / FOLDER / "Inbox" / "TRADING"

@@ -114,3 +114,11 @@ def test_a_limit_that_a_fill_broke_stands_beside_what_the_buy_was_trimmed_for(le
     ledger.plans.note_fill("P", 1, "UPS", Reason.of(ReasonCode.CASH_RESERVE, cash=D(5)))
     (found,) = ledger.plans.trades("P")
     assert (found.code, found.reason) == ("CASH_RESERVE", "CASH_RESERVE: cash=5; TRIMMED_TO_CASH: qty=9")
+
+
+def test_of_two_plans_approved_at_one_moment_the_newer_one_counts(ledger: Ledger) -> None:
+    newer = {**PLAN, "plan_id": "Q"}
+    ledger.plans.save(newer, "hash", NOW)
+    for plan_id in "PQ":
+        ledger.plans.approve(plan_id, NOW)
+    assert ledger.plans.find_approved(NOW.date()) == newer

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import Departments.ledger
+from Departments.core.errors import LedgerError
 from Departments.core.orders import OrderStatus, Side
 from Departments.core.statuses import AnyStatus, RequestStatus, TradeStatus
 from Departments.ledger.database import Words
@@ -104,6 +105,28 @@ def test_an_update_takes_values_and_counts_rows(database: SqliteDatabase, table:
     assert table.update(database, changes, "at = ?", None) == 0
     (found,) = table.find(database, "status = ?", RequestStatus.RELEASED)
     assert (found.status, found.inner.qty, found.later) == (RequestStatus.RELEASED, D("2.5"), RECORD.at)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("name", b"\xff"), ("side", "HOLD"), ("qty", "many"), ("qty", "NaN"), ("qty", "Infinity"), ("count", "three"),
+        ("known", "yes"), ("at", "soon"), ("at", b"\xff"), ("day", ""), ("notes", "5"), ("document", "7"),
+        ("document", ""), ("data", "text"), ("maybe", "abc"), ("later", "-1"),
+    ],
+)  # fmt: skip
+def test_a_damaged_value_is_named_with_file_table_and_column(
+    database: SqliteDatabase, table: Table[Everything], column: str, value: object
+) -> None:
+    table.insert(database, RECORD, plan_id="P")
+    database.execute(f"UPDATE everything SET {column} = ?", [value])
+    for read in (lambda: table.find(database, "1 = 1"), lambda: table.read_value(database, column, "1 = 1")):
+        with pytest.raises(LedgerError) as caught:
+            read()
+        assert (
+            f"{database.path}: the ledger is damaged: its table everything holds {value!r} as {column}; put a copy"
+            in (caught.value.sentence)
+        )
 
 
 def test_a_status_that_nobody_knows_is_unknown(database: SqliteDatabase, table: Table[Everything]) -> None:
