@@ -65,7 +65,8 @@ class Choices:
     """The choices of a command or script beyond the files of the workspace; None means the value of the settings.
 
     `rehearsal` is a folder to plan in instead of the workspace: messages, ledger and exchange are there, and Trading
-    does not work. `brokers` are the rows that `broker` and the settings choose from.
+    does not work. `brokers` are the rows that `broker` and the settings choose from. `ledger_patience` is the longest
+    wait (seconds) for a ledger that another program keeps locked.
     """
 
     clock: Clock = field(default_factory=SystemClock)
@@ -75,6 +76,7 @@ class Choices:
     exchange_faults: Path | None = None
     exchange_prices: Path | None = None
     ledger_path: Path | None = None
+    ledger_patience: float | None = None
     live: bool = False
     via_watchers: bool = False
     rehearsal: Path | None = None
@@ -152,9 +154,9 @@ class Plumbing:
         from Departments.ledger.ledger import Ledger
 
         self._check_writable()
-        return Ledger(
-            self.ledger_path, step=self.choices.step, patience=self.settings.ledger.patience, rights=self.rights
-        )
+        patience, most = self.settings.ledger.patience, self.choices.ledger_patience
+        patience = patience if most is None else min(patience, most)
+        return Ledger(self.ledger_path, step=self.choices.step, patience=patience, rights=self.rights)
 
     @cached_property
     def mailbox(self) -> Mailbox:

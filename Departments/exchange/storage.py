@@ -14,14 +14,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from Departments.core.errors import BadInput, DepartmentsError
+from Departments.core.errors import BadInput, BrokerUnavailable, DepartmentsError
 from Departments.core.moments import parse_iso, stamp
 from Departments.core.money import plain
 from Departments.core.platform import files
 from Departments.core.platform.disk_trouble import describe_database, disk_error, find_mend, raise_for_disk
 from Departments.core.platform.rights import PRIVATE, Rights, make_folder, provide_file
 from Departments.core.platform.steps import Step, announce, no_step
-from Departments.exchange.records import Outage
 
 Value = TypeVar("Value")
 
@@ -243,7 +242,7 @@ class ExchangeFile:
             self._inside = False
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """Run one statement. Raises DiskError for trouble with the disk, Outage for any other."""
+        """Run one statement. Raises DiskError for trouble with the disk, BrokerUnavailable for any other."""
         with self._answering():
             return self._connection.execute(sql, [encode(v) for v in values])
 
@@ -256,7 +255,7 @@ class ExchangeFile:
             mend = find_mend(error, self.path)
             if mend is not None:
                 raise disk_error(self.path, problem, mend) from error
-            raise Outage(f"{self.path}: {problem}.") from error
+            raise BrokerUnavailable(f"{self.path}: {problem}.") from error
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Return every row of a query."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from threading import RLock
@@ -22,8 +22,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from Departments.bootstrap import Choices, Desk, open_desk
-from Departments.core.errors import BrokerError, DepartmentsError
+from Departments.core.errors import BrokerError, DepartmentsError, LedgerBusy, WorkspaceBusy
 from Departments.core.logs import make_logger
+from Departments.core.platform.disk_trouble import AGAIN
 from Departments.Executive.approvals import load_plan
 from Departments.Executive.opinions import LONGEST_COMMENT, PlanChanged
 from Departments.Executive.reporting.html_page import TEMPLATES, make_environment, report_values
@@ -53,13 +54,14 @@ class House:
     site: str = ""  # host and port of the links
     read_only: bool = False
     seconds: float = 5.0  # between two looks of the live standing
+    patience: float = 5.0  # seconds for a ledger that another program keeps locked: the others wait, too
     turn: RLock = field(default_factory=RLock)
 
     @contextmanager
     def use_desk(self) -> Iterator[Desk]:
         """Yield the desk for one request; requests take turns."""
         with self.turn:
-            desk = open_desk(self.workspace, self.choices)
+            desk = open_desk(self.workspace, replace(self.choices, ledger_patience=self.patience))
             try:
                 yield desk
             finally:
@@ -189,7 +191,7 @@ class Site:
             try:
                 return {"standing": views.show_standing(desk), "trouble": "", "execution": self.executions.said}
             except DepartmentsError as error:
-                return {"standing": None, "trouble": error.sentence, "execution": self.executions.said}
+                return {"standing": None, "trouble": _say_here(error), "execution": self.executions.said}
 
     async def show_plan(self, request: Request) -> Response:
         """Show a plan with the forms for it."""
@@ -287,10 +289,10 @@ class Site:
             raise HTTPException(400, error.sentence) from error
         except PlanChanged as error:
             raise HTTPException(409, error.sentence) from error
-        except BrokerError as error:
-            raise HTTPException(503, error.sentence) from error
+        except (BrokerError, LedgerBusy, WorkspaceBusy) as error:
+            raise HTTPException(503, _say_here(error)) from error
         except DepartmentsError as error:
-            raise HTTPException(422, error.sentence) from error
+            raise HTTPException(422, _say_here(error)) from error
 
     # --- answers ---
 
@@ -313,6 +315,11 @@ class Site:
         shared = {"session": session, "read_only": self.house.read_only}
         html = self.templates.get_template(template).render(shared | values | {"code": code})
         return HTMLResponse(html, code)
+
+
+def _say_here(error: DepartmentsError) -> str:
+    """Return the sentence of an error to a reader who gives no commands."""
+    return error.sentence.replace(AGAIN, "try again")
 
 
 async def _read_fields(request: Request) -> dict[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from threading import Event, Timer
 
@@ -62,6 +64,10 @@ class Visitor:
 @pytest.fixture
 def enter(house: House, hands: Hands) -> Callable[..., Visitor]:
     """Return a function that lets somebody in by a link."""
+    return open_door(house, hands)
+
+
+def open_door(house: House, hands: Hands) -> Callable[..., Visitor]:
     application = make_application(house)
 
     def come_in(plan_id: str | None = None, who: str = "anna@desk") -> Visitor:
@@ -494,6 +500,26 @@ def test_what_is_nowhere_is_said(anna: Visitor) -> None:
         answer = anna.client.get(path)
         assert answer.status_code == 404, path
         assert Page(answer.text).unclosed == []
+
+
+def test_a_locked_ledger_is_said_in_words_of_the_page_and_looking_goes_on(house: House, hands: Hands) -> None:
+    anna = open_door(replace(house, patience=0.05), hands)()
+    with closing(sqlite3.connect(house.workspace / "sentinel.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = anna.do(PLAN, f"{PLAN}/comment", comment="too late")
+        assert anna.client.get("/").status_code == 200
+    assert answer.status_code == 503
+    assert "the ledger is locked by another process; close what uses it and try again." in say(answer)
+    assert "too late" not in anna.open(PLAN).text
+
+
+def test_an_exchange_that_does_not_answer_is_said_and_no_unexpected_error(house: House, anna: Visitor) -> None:
+    with closing(sqlite3.connect(house.workspace / "simulated_exchange.db", isolation_level=None)) as exchange:
+        exchange.execute("ALTER TABLE meta RENAME TO gone")
+    answer = anna.client.get(PLAN)
+    assert answer.status_code == 503
+    assert "the simulated exchange does not answer" in say(answer)
+    assert "the simulated exchange does not answer" in anna.open("/").text
 
 
 def test_a_form_that_is_no_text_is_refused(anna: Visitor) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from Departments.core.errors import BadInput
+from Departments.core.errors import BadInput, BrokerUnavailable
 from Departments.core.orders import OrderClass, OrderRequest, OrderStatus, Side
 from Departments.core.platform.clock import SimulatedClock
 from Departments.exchange.book import Lot
@@ -205,3 +205,12 @@ def test_a_folder_whose_name_is_no_text_can_hold_an_exchange(tmp_path: Path) -> 
     clock = SimulatedClock(datetime(2025, 11, 10, 17, tzinfo=UTC))
     with closing(SimulatedExchange(folder / "x.db", clock, state=STATE)) as exchange:
         assert exchange.account().cash == 5000
+
+
+def test_a_file_that_does_not_answer_is_a_broker_that_does_not(tmp_path: Path) -> None:
+    clock = SimulatedClock(datetime(2025, 11, 10, 17, tzinfo=UTC))
+    SimulatedExchange(tmp_path / "x.db", clock, state=STATE).close()
+    with closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None)) as other:
+        other.execute("ALTER TABLE meta RENAME TO gone")
+    with pytest.raises(BrokerUnavailable, match="the simulated exchange does not answer"):
+        SimulatedExchange(tmp_path / "x.db", clock)
