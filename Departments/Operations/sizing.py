@@ -165,7 +165,7 @@ class Sizer:
         """
         lost = self._lost_share([s.pick for s in sized]) or ZERO
         heat = amounts.heat_room(self.basis.limits, self.facts)
-        needed = lost * min(self.cash_for_buys, sum((s.pick.capacity for s in sized), ZERO))
+        needed = lost * min(self.cash_for_buys, self._most_cost([s.pick for s in sized]))
         slack, left, barred = heat - min(heat, needed), [], {}
         for each in sorted(sized, key=lambda s: s.pick.rank):
             pick, more = each.pick, self._extra_loss(each.pick, lost)
@@ -176,6 +176,17 @@ class Sizer:
             else:
                 barred[pick.symbol] = self._skip_hot(pick)
         return left, barred
+
+    def _most_cost(self, picks: Sequence[Pick]) -> Decimal:
+        """Return what picks can cost together at most, in dollars, by their maxima, places and sectors."""
+        capacities: dict[str, Decimal] = {}
+        for pick in picks:
+            capacities[pick.sector] = capacities.get(pick.sector, ZERO) + pick.capacity
+        rooms = self._sector_rooms(picks)
+        in_sectors = sum((min(rooms[sector], most) for sector, most in capacities.items()), ZERO)
+        places = amounts.positions_room(self.basis.limits, self.facts)
+        opening = sorted((p.capacity for p in picks if p.opens), reverse=True)[:places]
+        return min(in_sectors, sum((*opening, *(p.capacity for p in picks if not p.opens)), ZERO))
 
     def _extra_loss(self, pick: Pick, lost: Decimal) -> Decimal:
         """Return what a share may lose at its live stop beyond the usual, in dollars."""

@@ -116,7 +116,7 @@ def test_a_plan_is_vetoed_approved_and_executed_by_keyboard(browser: Browser, se
     form.find_element(By.NAME, "comment").send_keys("enough of those", Keys.ENTER)
     browser.wait_for("COMM is out of the plan")
     browser.driver.find_element(By.LINK_TEXT, "Go on").send_keys(Keys.ENTER)
-    browser.wait_for("BUYs for $4,899")
+    browser.wait_for("1 BUY for $4,899")
     press(browser, f"{PLAN}/approve")
     browser.wait_for("is approved")
     browser.look(served.address + PLAN)

@@ -730,6 +730,17 @@ def test_without_exits_a_top_up_keeps_to_the_heat_that_its_stop_leaves_and_costs
     assert (bought["EIX"], set(bought)) == (1_600, {"EIX", "WEAK"})
 
 
+def test_a_top_up_leaves_no_heat_to_candidates_without_a_place() -> None:
+    tight = limits(
+        portfolio_risk={"max_portfolio_heat": D("0.02")},
+        position_limits={"max_positions_total": 1},
+        deployment={"rebalance_band_pct": 0},
+    )
+    day = basis(held("EIX", 100, 50, score=D(80)), cash=95_000, candidates=twelve(), limits=tight)
+    fallen = changed(day, history=replace(day.facts.history, stops={"EIX": D(35)}))
+    assert values(make_plan(briefing(*twelve()), fallen).plan.buys) == {"EIX": 1_150}
+
+
 def test_nothing_is_bought_for_a_gap_within_the_price_buffer() -> None:
     rich = [held(f"H{n}", 100, 87, sector=f"Sector {n}") for n in range(8)]
     rules = limits(deployment={"target_pct": D("0.70")})
