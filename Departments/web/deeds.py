@@ -16,8 +16,19 @@ from Departments.core.money import count_noun
 from Departments.Executive.approvals import FiledPlan
 from Departments.Executive.day_order import DayFailed, Executed
 from Departments.Executive.desk_halts import begin_halt
-from Departments.web.forms import CommentForm, HaltForm, PageForm, PlanForm, RejectForm, VetoForm, read_form
+from Departments.Executive.opinions import PlanChanged
+from Departments.web.forms import (
+    ApproveForm,
+    CommentForm,
+    HaltForm,
+    PageForm,
+    PlanForm,
+    RejectForm,
+    VetoForm,
+    read_form,
+)
 from Departments.web.sessions import Session
+from Departments.web.views import find_newest
 
 AnyForm = TypeVar("AnyForm", bound=PageForm)
 log = make_logger(__name__)
@@ -32,9 +43,15 @@ class Done:
     tone: str = "ok"
 
 
-def approve(desk: Desk, session: Session, plan_id: str, form: PlanForm) -> Done:
-    """Approve the plan that was seen. A second click by the same person changes nothing."""
+def approve(desk: Desk, session: Session, plan_id: str, form: ApproveForm) -> Done:
+    """Approve the plan that was seen. A second click by the same person changes nothing.
+
+    Raises PlanChanged if a newer plan was made meanwhile: the last one approved is the one that a run executes.
+    """
     filed = desk.opinions.find_seen(plan_id, form.digest)
+    newest = find_newest(desk, filed.plan)
+    if newest != form.newest:
+        raise PlanChanged(f"{newest} was made since you saw {plan_id}; nothing was done, look at both")
     names = [each["approved_by"] for each in desk.day.approvals.documents(filed.plan)]
     if session.who.name in names:
         return Done(f"{plan_id} was approved by you before; nothing has changed", f"/plans/{plan_id}")
@@ -91,7 +108,7 @@ class Deed(Generic[AnyForm]):
 
 #: Deeds by the last part of their path.
 OF_A_PLAN: Mapping[str, Deed[Any]] = {
-    "approve": Deed(PlanForm, approve),
+    "approve": Deed(ApproveForm, approve),
     "veto": Deed(VetoForm, veto),
     "comment": Deed(CommentForm, comment),
     "reject": Deed(RejectForm, reject),

@@ -50,6 +50,12 @@ class PlanForm(PageForm):
     digest: Hidden
 
 
+class ApproveForm(PlanForm):
+    """Approves a plan. `newest` is the newest plan of the day when the page was shown."""
+
+    newest: Hidden
+
+
 class VetoForm(PlanForm):
     """Takes the order of a symbol out of a plan."""
 

@@ -17,6 +17,7 @@ from Departments.core.money import ONE, ZERO, money_text, plain
 from Departments.core.orders import Side
 from Departments.core.plans import Trade, TradingPlan
 from Departments.core.reasons import ReasonCode
+from Departments.core.trading_calendar import trading_day
 from Departments.Executive.approvals import FiledPlan
 from Departments.Executive.overview.problems import exit_code_of, find_problems
 from Departments.Executive.overview.standing import standing_document
@@ -76,6 +77,8 @@ def show_plan(desk: Desk, view: PlanView) -> dict[str, Any]:
         "not_evaluated": [describe_gap(line) for line in plan.not_evaluated],
         "approvals": desk.day.approvals.documents(plan),
         "is_approved": desk.ledger.plans.approved_at(plan.plan_id) is not None,
+        "newest": find_newest(desk, plan),
+        "instead": _find_instead(desk, plan),
         "opinions": [each.sentence for each in desk.ledger.opinions.find(plan.plan_id)],
         "state": _name_state(view, run is not None, rejection is not None),
         "run_status": None if run is None else str(run.status),
@@ -86,6 +89,18 @@ def show_plan(desk: Desk, view: PlanView) -> dict[str, Any]:
         "sectors": [] if outlook is None else outlook.document()["sectors"],
         "dollars": _sum_dollars(plan),
     }
+
+
+def find_newest(desk: Desk, plan: TradingPlan) -> str:
+    """Return the plan that was made last on the day of a plan: perhaps itself. An order by hand has no other."""
+    newest = None if plan.by_hand else desk.ledger.plans.find_newest(trading_day(plan.generated_at))
+    return newest or plan.plan_id
+
+
+def _find_instead(desk: Desk, plan: TradingPlan) -> str | None:
+    """Return the plan that was approved after this one, so that a run executes it, None without any."""
+    last = None if plan.by_hand else desk.ledger.plans.find_approved(trading_day(desk.clock.now()))
+    return None if last is None or last["plan_id"] == plan.plan_id else str(last["plan_id"])
 
 
 def _name_state(view: PlanView, executed: bool, rejected: bool) -> str:  # noqa: FBT001 - two facts

@@ -430,19 +430,47 @@ def test_the_end_of_the_page_waits_for_an_execution_that_it_began(house: House, 
 
 def test_what_is_not_approved_is_not_executed(anna: Visitor) -> None:
     assert "cannot be executed from here" in anna.open(f"{PLAN}/execute").text
-    fields = anna.fields(PLAN, f"{PLAN}/approve")
+    fields = anna.fields(PLAN, f"{PLAN}/reject")
+    del fields["comment"]
     answer = anna.send(f"{PLAN}/execute", fields)
     assert answer.status_code == 422
     assert "not today's approved plan; nothing was sent" in say(answer)
 
 
 def test_another_approved_plan_is_not_executed_in_its_place(anna: Visitor) -> None:
-    fields = anna.fields(PLAN, f"{PLAN}/approve")
+    fields = anna.fields(PLAN, f"{PLAN}/reject")
+    del fields["comment"]
     opened = desk(anna.house.workspace)
     other = opened.day.plan(DayOrder(plan=two_and_two() | {"plan_id": "PLAN_20251110_150100"}))
     opened.day.approve(other.filed.plan.plan_id, AUTOMATIC, other.filed)
     opened.close()
     assert "not today's approved plan; nothing was sent" in say(anna.send(f"{PLAN}/execute", fields))
+
+
+def make_another(house: House) -> str:
+    opened = desk(house.workspace)
+    other = opened.day.plan(DayOrder(plan=two_and_two() | {"plan_id": "PLAN_20251110_150100"}))
+    opened.close()
+    return other.filed.plan.plan_id
+
+
+def test_a_tab_from_before_a_newer_plan_approves_nothing(anna: Visitor) -> None:
+    fields = anna.fields(PLAN, f"{PLAN}/approve")
+    newer = make_another(anna.house)
+    answer = anna.send(f"{PLAN}/approve", fields)
+    assert answer.status_code == 409
+    assert f"{newer} was made since you saw {NAME}; nothing was done" in say(answer)
+    assert f"A newer plan of this day is there: {newer}" in anna.open(PLAN).text
+    assert f"{NAME} is approved" in say(anna.do(PLAN, f"{PLAN}/approve"))
+
+
+def test_of_two_approved_plans_the_page_says_which_one_is_executed(anna: Visitor) -> None:
+    anna.do(PLAN, f"{PLAN}/approve")
+    newer = make_another(anna.house)
+    anna.do(f"/plans/{newer}", f"/plans/{newer}/approve")
+    assert f"Approved, but {newer} was approved later" in anna.open(PLAN).text
+    assert f"cannot be executed from here: {newer} was approved later" in anna.open(f"{PLAN}/execute").text
+    assert f"/plans/{newer}/execute" in anna.open(f"/plans/{newer}").leads_to
 
 
 def test_a_report_links_its_messages(anna: Visitor) -> None:
