@@ -188,6 +188,33 @@ def test_a_symbol_named_like_markup_is_drawn_as_text() -> None:
         assert Page(svg).unclosed == []
 
 
+@pytest.mark.parametrize(("orders", "times"), [(2, 4), (150, 8)])
+def test_phases_are_bands_behind_their_orders_and_a_long_timeline_has_its_times_above_too(
+    orders: int, times: int
+) -> None:
+    start = datetime(2025, 11, 10, 15, tzinfo=UTC)
+    middle, end = start + timedelta(seconds=60), start + timedelta(seconds=90)
+    spans = [Span("SELL phase", "phase", start, middle), *[Span("CTVA", "sell", start, middle)] * orders]
+    spans += [Span("BUY phase", "phase", middle, end), *[Span("ALKS", "buy", middle, end)] * (2 * orders)]
+    svg = draw_timeline(spans)
+    assert svg.count(" EST</text>") == times
+    late, early = _read_bars(svg, 1)  # pygal draws from below
+    for (x, y, width, height), bars in ((early, _read_bars(svg, 2)), (late, _read_bars(svg, 3))):
+        first, last = min(bar[1] for bar in bars), max(bar[1] + bar[3] for bar in bars)
+        assert (x, width) == (bars[0][0], bars[0][2])
+        assert y < first
+        assert y + height == pytest.approx(last, abs=0.5)
+    top = float(svg.partition('viewBox="0 ')[2].split()[0])
+    assert early[1] + 6 - top < 2 * 14  # no more than a row of times above all bars
+
+
+def _read_bars(svg: str, series: int) -> list[tuple[float, ...]]:
+    """Return x, y, width and height of the bars of a series."""
+    drawn = svg.partition(f'class="series serie-{series}')[2].partition('class="series')[0]
+    found = re.findall(r'<rect x="([\d.-]+)" y="([\d.-]+)" width="([\d.]+)" height="([\d.]+)"', drawn)
+    return [tuple(map(float, each)) for each in found]
+
+
 def test_a_page_of_very_much_of_everything_is_small_and_says_where_the_rest_is(folder: Path, capsys: Capture) -> None:
     run(folder, capsys)
     opened = desk(folder)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -25,7 +26,9 @@ from Departments.core.safe_text import make_safe
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder) is not pygal.PluginImportFixer]
 
 WIDTH: Final = 520  # of every picture, in its own units: the page scales it, to a half on a phone
+MARGIN: Final = 6
 ROW: Final = 14  # units of height for one bar
+ROWS_SEEN: Final = 25  # of a timeline at once, on a phone: longer ones have their times above, too
 #: Distances between two ticks of weights.
 _STEPS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 DAYS_NAMED: Final = 4  # below a picture of days: more would run together on a phone
@@ -71,7 +74,10 @@ def draw_cash(
 
 
 def draw_timeline(spans: Sequence[Span]) -> str:
-    """Draw one bar from sent to filled for each order, in the bands of the phases."""
+    """Draw one bar from sent to filled for each order, on the bands of the phases.
+
+    A phase comes before its orders; its band is as long as it lasted, and as high as they are.
+    """
     if not spans:
         return ""
     first, last = min(s.start for s in spans), max(s.end for s in spans)
@@ -84,7 +90,35 @@ def draw_timeline(spans: Sequence[Span]) -> str:
     chart.add("before", [(span.start - first).total_seconds() for span in drawn])
     for kind in ("phase", "sell", "buy"):
         chart.add(kind, [_length(span, whole) if span.kind == kind else None for span in drawn])
-    return _render(chart)
+    return _render(chart, lambda root: _frame_timeline(root, spans))
+
+
+def _frame_timeline(root: Any, spans: Sequence[Span]) -> Any:
+    """Stretch phases to bands behind their orders, and cut off the air that pygal leaves above and below many rows."""
+    lanes = [float(each.get("y")) for each in _find(root, "y", "text")]  # from below
+    pitch = (lanes[0] - lanes[-1]) / (len(lanes) - 1) if len(lanes) > 1 else float(ROW)
+    starts = [number for number, span in enumerate(spans) if span.kind == "phase"]
+    bands = reversed(_find(root, "serie-1", "rect"))
+    for band, start, end in zip(bands, starts, [*starts, len(spans)][1:], strict=True):
+        band.set("height", f"{float(band.get('height')) + (end - start - 1) * pitch:.1f}")
+    top, bottom = lanes[-1] - pitch, lanes[0] + pitch / 2
+    heights = [bottom + ROW, *([top - ROW / 2] if len(spans) > ROWS_SEEN else [])]
+    for tick in _find(root, "x", "g")[1:]:
+        for line, text in zip(_find(tick, "", "path"), _find(tick, "", "text"), strict=True):
+            line.set("d", f"{line.get('d').split()[0]} {top:.1f} v{bottom - top:.1f}")
+            times = [text, *(deepcopy(text) for _ in heights[1:])]
+            tick.extend(times[1:])
+            for height, each in zip(heights, times, strict=True):
+                each.set("y", f"{height:.1f}")
+    above = top - (1.5 * ROW if len(heights) > 1 else 0)
+    root.set("viewBox", f"0 {above + MARGIN:.1f} {WIDTH} {bottom + 1.5 * ROW - above:.1f}")
+    return root
+
+
+def _find(root: Any, kind: str, tag: str) -> list[Any]:
+    """Return the elements of a tag inside the group of a class, empty for the root itself."""
+    group = root if not kind else next((each for each in root.iter() if kind in each.get("class", "").split()), None)
+    return [] if group is None else [each for each in group.iter() if each.tag.rpartition("}")[2] == tag]
 
 
 def draw_weights(rows: Sequence[tuple[str, Decimal, Decimal]], most: Decimal | None) -> str:
@@ -126,7 +160,7 @@ def _settings(height: int) -> dict[str, Any]:
         "show_legend": False,
         "print_values": False,
         "max_scale": 8,
-        "margin": 6,
+        "margin": MARGIN,
         "margin_right": 46,  # half of the last label
         "spacing": 6,
         "truncate_label": -1,
@@ -134,8 +168,9 @@ def _settings(height: int) -> dict[str, Any]:
     }
 
 
-def _render(chart: Any) -> str:
-    chart.add_xml_filter(_strip)
+def _render(chart: Any, *filters: Callable[[Any], Any]) -> str:
+    for each in (_strip, *filters):
+        chart.add_xml_filter(each)
     return str(chart.render(is_unicode=True))
 
 
