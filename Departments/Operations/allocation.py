@@ -112,6 +112,9 @@ class Draft:
         if cost <= left and self.room.money < self.room.goal and self.ended_with != pick.symbol:
             sentence = f"the money waits for {self.ended_with}, whose score is higher"
             return Reason.of(self.room.money_bound, sentence, spendable=cents(self.room.money))
+        if cost > left and not self.picks:
+            sentence = f"the least it may cost is {usd(cost)}, and only {usd(left)} may be spent"
+            return Reason.of(self.room.money_bound, sentence, spendable=cents(left), least=cents(cost))
         return self._explain_used_up_money() if cost > left else self.explain_unneeded()
 
     def _explain_used_up_money(self) -> Reason:

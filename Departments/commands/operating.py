@@ -26,6 +26,7 @@ from Departments.core.money import CENT, ZERO, count_noun, plain, usd_cents
 from Departments.core.platform.clock import Clock
 from Departments.core.platform.places import find_state, locate
 from Departments.core.validation import validate
+from Departments.exchange.damage import naming_damage
 from Departments.exchange.exchange import SimulatedExchange
 from Departments.exchange.faults import load_faults
 from Departments.exchange.market_events import MarketEvent
@@ -241,7 +242,8 @@ def _open(workspace: Path, at: str | None) -> Iterator[tuple[SimulatedExchange, 
     show_logs(clock)
     exchange = SimulatedExchange(path, clock)
     try:
-        yield exchange, clock
+        with naming_damage(path):
+            yield exchange, clock
     finally:
         exchange.close()
 

@@ -135,7 +135,7 @@ def _print(look: Look, *, as_line: bool = False) -> None:
         sys.stdout.flush()
     else:
         screen = open_console()
-        screen.print(draw(look, screen))
+        screen.print(draw(look, screen), crop=screen.is_terminal)
 
 
 # --- the picture ---

@@ -34,10 +34,19 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-_DECODERS: Final[dict[str, Any]] = {
-    **dict.fromkeys(("qty", "filled_qty", "filled_value", "limit_price", "stop_price", "limit"), Decimal),
-    **dict.fromkeys(("reserve", "chunk", "pause", "cash_lag", "price", "fee"), Decimal),
-    **dict.fromkeys(("trail_price", "trail_percent", "best_price", "notional"), Decimal),
+def read_number(text: str) -> Decimal:
+    """Return a stored number. Raises ValueError for NaN and Infinity, ArithmeticError for no number."""
+    number = Decimal(text)
+    if not number.is_finite():
+        raise ValueError(f"{text} is no number")
+    return number
+
+
+#: The readers of columns of orders and fills.
+DECODERS: Final[dict[str, Any]] = {
+    **dict.fromkeys(("qty", "filled_qty", "filled_value", "limit_price", "stop_price", "limit"), read_number),
+    **dict.fromkeys(("reserve", "chunk", "pause", "cash_lag", "price", "fee"), read_number),
+    **dict.fromkeys(("trail_price", "trail_percent", "best_price", "notional"), read_number),
     **dict.fromkeys(("submitted_at", "updated_at", "visible_at", "filled_at", "expires_at"), _moment),
     **dict.fromkeys(("next_at", "cancel_at", "at"), _moment),
     **dict.fromkeys(("live", "triggered", "silent", "forced", "doomed"), bool),
@@ -53,8 +62,8 @@ _ORDER_FIELDS: Final = tuple(f.name for f in fields(Record))
 _FILL_FIELDS: Final = tuple(f.name for f in fields(Fill))
 _ORDER_COLUMNS: Final = ", ".join(f'"{name}"' for name in _ORDER_FIELDS)
 _FILL_COLUMNS: Final = ", ".join(_FILL_FIELDS)
-_ORDER_DECODERS: Final = tuple(_DECODERS.get(name, str) for name in _ORDER_FIELDS)
-_FILL_DECODERS: Final = tuple(_DECODERS.get(name, str) for name in _FILL_FIELDS)
+_ORDER_DECODERS: Final = tuple(DECODERS.get(name, str) for name in _ORDER_FIELDS)
+_FILL_DECODERS: Final = tuple(DECODERS.get(name, str) for name in _FILL_FIELDS)
 _COLUMNS: Final = ", ".join(f'"{name}"' for name in (*_ORDER_FIELDS, "due_at", "is_open"))
 _MARKS: Final = ", ".join("?" * (len(_ORDER_FIELDS) + 2))
 _CHANGES: Final = ", ".join(f'"{name}" = excluded."{name}"' for name in (*_ORDER_FIELDS, "due_at", "is_open"))
@@ -129,7 +138,7 @@ class ExchangeBook:
         """Return the shares held by open SELL orders, by symbol. The exits of one group hold the same shares."""
         groups: dict[tuple[str, str], Decimal] = {}
         for name, group, qty, filled in self._storage.rows(_HOLDING_SHARES, (Side.SELL, symbol)):
-            remaining = Decimal(qty) - Decimal(filled)
+            remaining = read_number(qty) - read_number(filled)
             groups[name, group] = max(groups.get((name, group), ZERO), remaining)
         held: dict[str, Decimal] = {}
         for (name, _), remaining in groups.items():
@@ -193,7 +202,7 @@ class ExchangeBook:
         if self._storage.meta("morning_day") != today.isoformat():
             return self.cash, {h.symbol: h.qty for h in self.holdings()}
         held = json.loads(self._storage.meta("morning_held"))
-        return Decimal(self._storage.meta("morning_cash")), {s: Decimal(q) for s, q in held.items()}
+        return read_number(self._storage.meta("morning_cash")), {s: read_number(q) for s, q in held.items()}
 
     def keep_morning(self, today: date) -> None:
         """Store cash and shares before a day's first change of them."""
@@ -219,7 +228,7 @@ class ExchangeBook:
     @property
     def cash(self) -> Decimal:
         """Return the cash after every fill and booking, in dollars."""
-        return Decimal(self._storage.meta("cash"))
+        return read_number(self._storage.meta("cash"))
 
     def add_cash(self, amount: Decimal) -> None:
         """Change the cash by an amount of dollars."""
@@ -254,7 +263,7 @@ class ExchangeBook:
     def adjustments(self) -> list[Adjustment]:
         """Return the trades by somebody else, oldest first."""
         rows = self._storage.rows("SELECT * FROM adjustments ORDER BY seq")
-        return [Adjustment(_moment(r["at"]), r["symbol"], Decimal(r["qty"]), Decimal(r["cash"])) for r in rows]
+        return [Adjustment(_moment(r["at"]), r["symbol"], read_number(r["qty"]), read_number(r["cash"])) for r in rows]
 
     # --- prices set from outside, halts ---
 
@@ -267,17 +276,17 @@ class ExchangeBook:
         row = self._storage.row(
             "SELECT price, at FROM prices WHERE symbol = ? AND at <= ? ORDER BY at DESC LIMIT 1", (symbol, at)
         )
-        return None if row is None else Anchor(Decimal(row["price"]), _moment(row["at"]))
+        return None if row is None else Anchor(read_number(row["price"]), _moment(row["at"]))
 
     def history_of_prices(self, symbol: str) -> list[Anchor]:
         """Return every price set for a symbol, oldest first."""
         rows = self._storage.rows("SELECT price, at FROM prices WHERE symbol = ? ORDER BY at", (symbol,))
-        return [Anchor(Decimal(row["price"]), _moment(row["at"])) for row in rows]
+        return [Anchor(read_number(row["price"]), _moment(row["at"])) for row in rows]
 
     def list_set_prices(self, at: datetime) -> dict[str, Anchor]:
         """Return the last prices set by `at`, by symbol."""
         rows = self._storage.rows("SELECT symbol, price, at FROM prices WHERE at <= ? ORDER BY at", (at,))
-        return {row["symbol"]: Anchor(Decimal(row["price"]), _moment(row["at"])) for row in rows}
+        return {row["symbol"]: Anchor(read_number(row["price"]), _moment(row["at"])) for row in rows}
 
     def halt(self, symbol: str, until: datetime | None) -> None:
         """Halt a symbol until a moment, or until `resume`."""
@@ -296,7 +305,9 @@ class ExchangeBook:
 
 @lru_cache(maxsize=4_096)  # equal texts are equal positions, and every call reads all of them
 def _read_lot(symbol: str, qty: str, avg_entry_price: str) -> Lot:
-    return Lot(symbol, Decimal(qty), Decimal(avg_entry_price))
+    if not isinstance(symbol, str):  # SQLite lets a key be NULL
+        raise TypeError(f"{symbol!r} is no symbol")
+    return Lot(symbol, read_number(qty), read_number(avg_entry_price))
 
 
 def open_book(

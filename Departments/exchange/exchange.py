@@ -29,6 +29,7 @@ from Departments.exchange.account_log import AccountLog
 from Departments.exchange.accounting import Accounting
 from Departments.exchange.actions import MarketActions
 from Departments.exchange.book import ExchangeBook, open_book
+from Departments.exchange.damage import MEND, find_damage, naming_damage
 from Departments.exchange.derivation import derive_id
 from Departments.exchange.entry import OrderEntry
 from Departments.exchange.faults import AFTER, BEFORE, Call, CallName, Fault, FaultScript
@@ -76,7 +77,9 @@ class SimulatedExchange:
         rights: Rights = PRIVATE,
     ) -> None:
         self._clock = clock
-        self._storage, self._state, self.started_at = open_book(path, clock.now(), state, step, rights)
+        with naming_damage(path):
+            self._storage, self._state, self.started_at = open_book(path, clock.now(), state, step, rights)
+        self.path = path
         self._book = ExchangeBook(self._storage)
         self._listings = Listings(self._state, self._storage, self.started_at)
         self._market = Market(self._state, self._book, self._listings, self.started_at)
@@ -93,6 +96,11 @@ class SimulatedExchange:
         self._find_prices = find_prices
         self._named: set[str] = set()
         self._account_id = derive_id("account", path.resolve())  # the account is the file, by whatever path
+
+    def find_damage(self) -> str | None:
+        """Return the sentence about damage to the file, with its mend, or None."""
+        damage = find_damage(self.path)
+        return None if damage is None else f"{self.path}: {damage}; {MEND}."
 
     # --- the port ---
 

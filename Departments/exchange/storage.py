@@ -123,7 +123,7 @@ def find_last_moment(path: Path) -> datetime | None:
             known = [f"SELECT max({column}) FROM {table}" for table, column in columns if table in tables]  # noqa: S608
             sql = " UNION ALL ".join([*known, "SELECT value FROM meta WHERE key = 'started_at'"])
             found = [parse_iso(row[0]) for row in connection.execute(sql) if row[0]]
-    except UNUSABLE:
+    except (*UNUSABLE, TypeError, ValueError):
         return None
     return max(found, default=None)
 

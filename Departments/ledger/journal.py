@@ -13,7 +13,7 @@ from typing import Final
 
 from Departments.core.errors import MessageConflict
 from Departments.core.moments import iso
-from Departments.ledger.database import Database
+from Departments.ledger.database import Database, FoundRow
 from Departments.ledger.sqlite import query_existing
 from Departments.ledger.tables import Table, marks
 
@@ -217,7 +217,13 @@ class LedgerJournal:
             f"SELECT name, sender, recipient, data FROM bus_letters WHERE {which} ORDER BY number LIMIT ?",  # noqa: S608 - only marks
             (*besides, limit),
         )
-        return [(row["name"], row["sender"], row["recipient"], row["data"]) for row in rows]
+        return [self._read_letter(row) for row in rows]
+
+    def _read_letter(self, row: FoundRow) -> tuple[str, str, str, bytes]:
+        name, sender, recipient, data = (
+            LETTERS.convert(self._database, c, row[c]) for c in ("name", "sender", "recipient", "data")
+        )
+        return name, sender, recipient, data
 
     def mark_published(self, names: Sequence[str], at: datetime) -> None:
         """Note delivered letters, without a flush. A power cut may take the note; they are delivered again then."""
@@ -239,7 +245,7 @@ class LedgerJournal:
             "ORDER BY number",
             (after, limit),
         )
-        return [(row["number"], row["name"], row["sender"], row["recipient"], row["data"]) for row in rows]
+        return [(row["number"], *self._read_letter(row)) for row in rows]
 
     def settle(self, names: Sequence[str]) -> None:
         """Note letters with safe files, and drop their text here."""

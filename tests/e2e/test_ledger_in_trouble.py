@@ -284,3 +284,28 @@ def test_a_damaged_row_is_one_sentence_with_its_table_and_column(
     refused = [said.sentences for said in found if said.code == 3]
     assert refused
     assert all(words in sentence and "put a copy of the ledger" in sentence for (sentence,) in refused)
+
+
+@pytest.mark.parametrize(
+    ("ruin", "words"),
+    [
+        ("DROP TABLE meta", "no such table: meta"),
+        ("DROP TABLE positions", "no such table: positions"),
+        ("UPDATE meta SET value = 'much' WHERE key = 'cash'", "its cash is 'much'"),
+        ("DELETE FROM meta WHERE key = 'started_at'", "its started_at is missing"),
+        ("UPDATE positions SET qty = 'NaN'", "its table positions holds 'NaN' as qty"),
+        ("UPDATE positions SET symbol = NULL WHERE symbol = 'ALKS'", "its table positions holds None as symbol"),
+        ("UPDATE orders SET submitted_at = 'abc'", "its table orders holds 'abc' as submitted_at"),
+    ],
+)
+def test_a_damaged_row_of_the_exchange_is_one_sentence_with_its_table_and_column(
+    folder: Path, capsys: Capture, ruin: str, words: str
+) -> None:
+    with closing(sqlite3.connect(folder / EXCHANGE_FILE)) as db, db:
+        db.execute(ruin)
+    commands = ("status", "positions", "reconcile", "exchange show", "doctor")
+    found = [say(capsys, *command.split(), "--workspace", folder) for command in commands]
+    assert [said.err for said in found if "Unexpected" in said.err + said.out] == []
+    named = [text for said in found if words in (text := " ".join((said.err + said.out).split()))]
+    assert named
+    assert [text for text in named if "put a copy of it in its place, or move it away" not in text] == []

@@ -333,3 +333,12 @@ def test_the_last_dollars_never_overfill_a_sector_nor_open_a_place_too_many() ->
     full = room(money=6500, sectors={"S": D(3000), "T": D(2900)})
     assert values(allocate(picks, full), picks) == {"A": 3000}
     assert len(allocate(picks, room(money=6500, places=1)).trades) == 1
+
+
+def test_without_a_single_buy_no_higher_score_is_blamed_for_the_money() -> None:
+    found = allocate([pick(s, score=90 - n, least=100) for n, s in enumerate("AB")], room(money=684, minimum=D(500)))
+    assert not found.trades
+    assert {str(reason.sentence) for reason in found.left_out.values()} == {
+        "the least it may cost is $1,000, and only $684 may be spent"
+    }
+    assert {reason.code for reason in found.left_out.values()} == {ReasonCode.CASH_RESERVE}

@@ -15,6 +15,7 @@ import pytest
 from Departments.core.errors import BadInput, BrokerUnavailable
 from Departments.core.orders import OrderClass, OrderRequest, OrderStatus, Side
 from Departments.core.platform.clock import SimulatedClock
+from Departments.exchange import storage
 from Departments.exchange.book import Lot
 from Departments.exchange.exchange import SimulatedExchange
 from Departments.exchange.state import ExchangeState
@@ -207,10 +208,20 @@ def test_a_folder_whose_name_is_no_text_can_hold_an_exchange(tmp_path: Path) -> 
         assert exchange.account().cash == 5000
 
 
-def test_a_file_that_does_not_answer_is_a_broker_that_does_not(tmp_path: Path) -> None:
+def test_a_locked_file_is_a_broker_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimulatedClock(datetime(2025, 11, 10, 17, tzinfo=UTC))
+    SimulatedExchange(tmp_path / "x.db", clock, state=STATE).close()
+    monkeypatch.setattr(storage, "BUSY_SECONDS", 0.01)
+    with closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(BrokerUnavailable, match="the simulated exchange does not answer"):
+            SimulatedExchange(tmp_path / "x.db", clock)
+
+
+def test_a_file_without_a_table_is_damaged(tmp_path: Path) -> None:
     clock = SimulatedClock(datetime(2025, 11, 10, 17, tzinfo=UTC))
     SimulatedExchange(tmp_path / "x.db", clock, state=STATE).close()
     with closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None)) as other:
         other.execute("ALTER TABLE meta RENAME TO gone")
-    with pytest.raises(BrokerUnavailable, match="the simulated exchange does not answer"):
+    with pytest.raises(BadInput, match="no such table: meta"):
         SimulatedExchange(tmp_path / "x.db", clock)
