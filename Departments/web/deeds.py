@@ -131,9 +131,13 @@ class Executions:
         return self._thread is not None and self._thread.is_alive()
 
     def begin(self, desk: Desk, _session: Session, plan_id: str, form: PlanForm) -> Done:
-        """Execute the plan that was seen, if it is today's approved one. Raises DayFailed."""
+        """Execute the plan that was seen, if it is today's approved one; once only. Raises DayFailed."""
+        run = desk.ledger.plans.execution(plan_id)
+        if run is not None:
+            so_far = "is being executed" if run.ended_at is None else f"was executed, and ended as {run.status}"
+            return Done(f"{plan_id} {so_far}; a second click sends nothing", f"/reports/{plan_id}", "warn")
         if self.is_running:
-            raise DayFailed("an execution goes on already; wait until it ends")
+            raise DayFailed(f"{self.said}; wait until that has ended")
         seen = desk.opinions.find_seen(plan_id, form.digest)
         approved = desk.day.approvals.find_approved_today()
         if approved is None or approved.plan.digest != seen.plan.digest:

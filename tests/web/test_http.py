@@ -428,6 +428,19 @@ def test_the_end_of_the_page_waits_for_an_execution_that_it_began(house: House, 
     opened.close()
 
 
+def test_a_second_click_on_execute_sends_nothing_and_does_not_deny_the_first(anna: Visitor) -> None:
+    anna.do(PLAN, f"{PLAN}/approve")
+    site = anna.client.app.router.routes[0].endpoint.__self__  # type: ignore[attr-defined]
+    fields = anna.fields(f"{PLAN}/execute", f"{PLAN}/execute")
+    anna.send(f"{PLAN}/execute", fields)
+    site.executions.wait()
+    answer = anna.send(f"{PLAN}/execute", fields)
+    assert f"{NAME} was executed, and ended as COMPLETED; a second click sends nothing" in say(answer)
+    opened = desk(anna.house.workspace)
+    assert len(opened.ledger.plans.executions()) == 1
+    opened.close()
+
+
 def test_what_is_not_approved_is_not_executed(anna: Visitor) -> None:
     assert "cannot be executed from here" in anna.open(f"{PLAN}/execute").text
     fields = anna.fields(PLAN, f"{PLAN}/reject")
