@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from Departments.bootstrap import Choices
 from Departments.core.approvers import AUTOMATIC
 from Departments.core.platform.clock import SimulatedClock
+from Departments.exchange import storage
 from Departments.Executive.day_order import DayOrder
 from Departments.web.application import House, make_application
 from Departments.web.deeds import OF_A_PLAN
@@ -554,13 +555,25 @@ def test_a_locked_ledger_is_said_in_words_of_the_page_and_looking_goes_on(house:
     assert "too late" not in anna.open(PLAN).text
 
 
-def test_an_exchange_that_does_not_answer_is_said_and_no_unexpected_error(house: House, anna: Visitor) -> None:
+def test_an_exchange_that_does_not_answer_is_said_and_no_unexpected_error(
+    house: House, anna: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "BUSY_SECONDS", 0.01)
+    with closing(sqlite3.connect(house.workspace / "simulated_exchange.db", isolation_level=None)) as exchange:
+        exchange.execute("BEGIN IMMEDIATE")
+        answer = anna.client.get(PLAN)
+        assert answer.status_code == 503
+        assert "the simulated exchange does not answer" in say(answer)
+        assert "the simulated exchange does not answer" in anna.open("/").text
+
+
+def test_a_damaged_exchange_is_said_with_its_mend(house: House, anna: Visitor) -> None:
     with closing(sqlite3.connect(house.workspace / "simulated_exchange.db", isolation_level=None)) as exchange:
         exchange.execute("ALTER TABLE meta RENAME TO gone")
     answer = anna.client.get(PLAN)
-    assert answer.status_code == 503
-    assert "the simulated exchange does not answer" in say(answer)
-    assert "the simulated exchange does not answer" in anna.open("/").text
+    assert answer.status_code == 422
+    assert "(no such table: meta); put a copy of it in its place, or move it away" in say(answer)
+    assert "(no such table: meta)" in anna.open("/").text
 
 
 def test_a_form_that_is_no_text_is_refused(anna: Visitor) -> None:
