@@ -9,6 +9,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from Departments.core.approvers import AUTOMATIC
 from tests.browser.conftest import Browser, Served
 from tests.builders.commands import plan_file, run_of, say
 from tests.builders.desk import desk, workspace
@@ -105,6 +106,20 @@ def test_every_page_is_without_complaints_and_faults_also_on_a_phone(browser: Br
             assert browser.count_shades() > 40, path
             assert browser.run("document.documentElement.scrollWidth <= window.innerWidth"), path
     assert browser.complaints() == []
+
+
+def test_on_a_phone_no_table_hides_a_number_beyond_its_edge(browser: Browser, served: Served) -> None:
+    opened = desk(served.house.workspace)
+    opened.day.approve(NAME, AUTOMATIC)
+    opened.day.execute(opened.day.approvals.find_approved_today())
+    opened.close()
+    enter(browser, served)
+    cut = "[...document.querySelectorAll('.table')].filter(t => t.scrollWidth > t.clientWidth + 1).length"
+    for path in ("/", PLAN, "/days", f"/reports/{NAME}"):
+        browser.look(served.address + path, width=390)
+        assert browser.run(cut) == 0, path
+    browser.look(served.address + "/days", width=390)
+    assert browser.run("document.querySelector('tbody td:last-child').getBoundingClientRect().right <= 390")
 
 
 def test_a_plan_is_vetoed_approved_and_executed_by_keyboard(browser: Browser, served: Served) -> None:
