@@ -319,7 +319,7 @@ def open_book(
             path,
             "",
             "the simulated exchange has no state yet",
-            "seed it with --exchange-state FILE (cash, positions, prices), or set broker.name: alpaca in the settings",
+            "seed it with departments exchange init FILE, or set broker.name: alpaca in the settings",
         )
     storage = ExchangeFile(path, step=step, rights=rights)
     with storage.transaction():
@@ -342,7 +342,7 @@ def _expire_old_orders(book: ExchangeBook) -> None:
 
 def _fill(storage: ExchangeFile, state: ExchangeState | None, now: datetime) -> ExchangeState:
     if state is None:
-        raise BadInput(storage.path, "", "holds no exchange", "seed it with --exchange-state FILE")
+        raise BadInput(storage.path, "", "holds no exchange", "seed it with departments exchange init FILE")
     storage.create()
     storage.set_meta("state", state.model_dump_json())
     storage.set_meta("started_at", iso(now))

@@ -168,5 +168,5 @@ def test_a_ceo_without_settings_answers(bare: Path) -> None:
 
 def test_settings_that_name_the_simulated_exchange_ask_for_its_state(bare: Path) -> None:
     (bare / "Config" / "settings.yaml").write_text("broker: {name: simulated}\n", encoding="utf-8")
-    with closing(open_desk(bare)) as desk, pytest.raises(BadInput, match="seed it with --exchange-state FILE"):
+    with closing(open_desk(bare)) as desk, pytest.raises(BadInput, match="seed it with departments exchange init FILE"):
         _ = desk.broker

@@ -134,7 +134,7 @@ def test_a_fresh_workspace_is_looked_at_and_stays_as_it_is(folder: Path, capsys:
     before = contents(folder)
     said = status(capsys, folder)
     assert (said.code, contents(folder)) == (1, before)
-    assert "no state yet; seed it with --exchange-state FILE" in said.out
+    assert "no state yet; seed it with departments exchange init FILE" in said.out
     assert "Last run  none yet" in said.out
     assert "MSG_RESEARCH_20251110T150509Z_0badcafe of 2025-11-10 10:05 EST" in said.out
 
