@@ -87,6 +87,21 @@ def test_what_needs_a_person_comes_first_with_its_mend(folder: Path, capsys: Cap
     assert "Mend: " in needs
 
 
+def test_a_sector_weighs_after_the_run_what_its_symbols_weigh(folder: Path, capsys: Capture) -> None:
+    faults = fault_file(folder, {"call": "submit", "symbol": "CTVA", "do": "reject", "code": 42210000})
+    run(folder, capsys, "--exchange-faults", faults)
+    opened = desk(folder)
+    page = opened.pages.document(load_plan(opened.ledger.plans, NAME))["page"]
+    opened.close()
+    for key in ("before", "after"):
+        total = sum(Decimal(row[key]) for row in page["weights"])
+        assert sum(Decimal(row[key]) for row in page["sectors"]) == pytest.approx(total, abs=Decimal("0.001"))
+    (kept,) = [row for row in page["weights"] if row["ticker"] == "CTVA"]
+    assert kept["after"] == kept["before"] > "0"
+    sold = {row["name"] for row in page["sectors"] if row["after"] != row["planned"]}
+    assert sold
+
+
 def test_codes_are_small_print_beside_sentences(folder: Path, capsys: Capture) -> None:
     faults = fault_file(folder, {"call": "submit", "symbol": "CTVA", "do": "reject", "code": 42210000})
     html = run(folder, capsys, "--exchange-faults", faults).html

@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from Departments.constraints.amounts import known_sector
 from Departments.core.moments import iso
 from Departments.core.money import ZERO, money_text, plain
 from Departments.core.orders import OrderType, Side
 from Departments.core.plans import TradingPlan
+from Departments.core.portfolio import UNKNOWN_SECTOR
 from Departments.core.statuses import PhaseName
 from Departments.core.trading_calendar import trading_day
 from Departments.Executive.overview.past_days import Slippage, measure_slippage
@@ -45,6 +47,7 @@ def add_page(ledger: Ledger, plan: TradingPlan, document: Mapping[str, Any]) -> 
     trades = ledger.plans.trades(plan.plan_id)
     outlook = plan.extra.get(OUTLOOK)
     outlook = outlook if isinstance(outlook, Mapping) else {}
+    weights = _weigh(run, outlook, ledger, trades)
     invested = _share(run.equity - _find_cash(run, fills), run.equity)
     page = {
         "title": _write_title(run, trades, invested),
@@ -59,8 +62,8 @@ def add_page(ledger: Ledger, plan: TradingPlan, document: Mapping[str, Any]) -> 
         "skipped": [
             {"ticker": s.symbol, "sentence": describe_skip(s), "code": str(s.reason.code)} for s in plan.skipped
         ],
-        "weights": _weigh(run, outlook, ledger, trades),
-        "sectors": list(outlook.get("sectors", ())),
+        "weights": weights,
+        "sectors": _weigh_sectors(outlook, weights, plan),
         "limits": list(outlook.get("headroom", ())),
         "limits_hash": str(ledger.plans.limits_hash(plan.plan_id) or ""),
         "not_evaluated": [describe_gap(line) for line in plan.not_evaluated],
@@ -201,6 +204,24 @@ def _weigh(
             }
         )
     return sorted(rows, key=lambda row: (-Decimal(str(row["after"])), -Decimal(str(row["before"])), str(row["ticker"])))
+
+
+def _weigh_sectors(
+    outlook: Mapping[str, Any], weights: Iterable[Mapping[str, str | None]], plan: TradingPlan
+) -> list[dict[str, str]]:
+    """Return each sector's weight before, as planned, and after: before, and what its symbols have changed by."""
+    sectors = {trade.symbol: known_sector(trade.sector) or UNKNOWN_SECTOR for trade in plan.trades}
+    rows = {str(row["name"]): row for row in outlook.get("sectors", ())}
+    after = {name: Decimal(row["before"]) for name, row in rows.items()}
+    for row in weights:
+        sector = sectors.get(str(row["ticker"]))
+        if sector in after:
+            after[sector] += Decimal(str(row["after"])) - Decimal(str(row["before"]))
+    found = [
+        {"name": name, "before": row["before"], "planned": row["after"], "after": f"{max(ZERO, after[name]):.4f}"}
+        for name, row in rows.items()
+    ]
+    return sorted(found, key=lambda row: (-Decimal(row["after"]), -Decimal(row["before"]), row["name"]))
 
 
 def _positions(ledger: Ledger, plan_id: str, run: ExecutionRecord) -> list[dict[str, str | None]]:
