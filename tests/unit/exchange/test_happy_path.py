@@ -69,7 +69,7 @@ def test_an_acknowledged_order_outlives_the_process(tmp_path: Path, clock: Simul
 
 
 def test_without_file_and_state_the_exchange_asks_for_a_state(tmp_path: Path, clock: SimulatedClock) -> None:
-    with pytest.raises(BadInput, match="--exchange-state"):
+    with pytest.raises(BadInput, match="departments exchange init FILE"):
         SimulatedExchange(tmp_path / "x.db", clock)
 
 
