@@ -108,6 +108,9 @@ def _describe_usage(error: typer.TyperException) -> Failure:
         problem = f"No such option: {option}"
     likely += re.findall(r"'([^']+)'", guessed)
     mend = f"did you mean {' or '.join(likely)}? See --help" if likely else "see --help"
+    context = getattr(error, "ctx", None)
+    if problem == "Missing command" and context is not None and context.parent is None:
+        problem, mend = "This folder is no workspace", "make one by departments init, or see --help"
     key = option or next(iter(getattr(getattr(error, "param", None), "opts", ())), "")
     return Failure("USAGE", f"{problem}; {mend}.", error.exit_code, "command line", key, mend)
 

@@ -96,7 +96,8 @@ class TerminalAudience:
         if self.approve == "auto":
             return None
         if not sys.stdin.isatty():
-            return "nobody can approve the plan here; use a terminal, or add --approve auto"
+            by_name = f"approve it by departments approve {make_safe(plan.plan_id)}"
+            return f"nobody can approve the plan here; {by_name}, use a terminal, or add --approve auto"
         return None if typer.confirm(f"Execute {make_safe(plan.plan_id)}?", err=True) else "the plan was not approved"
 
 

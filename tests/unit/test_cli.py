@@ -66,10 +66,14 @@ def test_a_wrong_command_line_ends_with_2(arguments: list[str], capsys: pytest.C
     assert "see --help" in said.err
 
 
-def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_arguments_the_help_is_shown_and_how_a_workspace_is_made(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     said = say(capsys)
     assert "demo" in said.out + said.err
-    assert "Traceback" not in said.err
+    assert said.sentences[-1] == "This folder is no workspace; make one by departments init, or see --help."
+    assert "Missing command; see --help." in say(capsys, "messages").err
 
 
 # --- the list of commands ---

@@ -41,7 +41,7 @@ def test_weights_and_sectors_are_shown_before_and_after(capsys: pytest.CaptureFi
     weights = {row["name"]: (float(row["before"]), float(row["after"])) for row in document["weights"]}
     assert weights["ALKS"][0] == 0 < weights["ALKS"][1]
     assert weights["MSFT"][0] == weights["MSFT"][1] > 0
-    assert {row["name"] for row in document["sectors"]} >= {"Sector ALKS", "Unknown"}
+    assert {row["name"] for row in document["sectors"]} >= {"Sector Alks", "Unknown"}
 
 
 def test_the_stops_of_the_plan_count_in_the_heat_it_leaves(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
