@@ -84,8 +84,9 @@ class OpinionRecords:
     def find_objection(self, plan_id: str, symbols: Collection[str]) -> Opinion | None:
         """Return what forbids a plan with orders of these symbols: its rejection, or the veto of one; else None."""
         found = self.find(plan_id)
+        rejections = (each for each in found if each.kind is OpinionKind.REJECTION)
         vetoes = (each for each in found if each.kind is OpinionKind.VETO and each.symbol in symbols)
-        return self.find_rejection(plan_id) or next(vetoes, None)
+        return next(rejections, None) or next(vetoes, None)
 
     def find_rejection(self, plan_id: str) -> Opinion | None:
         """Return the rejection of a plan, or None."""

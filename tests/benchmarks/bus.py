@@ -244,10 +244,13 @@ class TableAndFiles(Table):
     It flushes no file either. No bus of this layout that commits each message by itself can be faster.
     """
 
-    def publish(self, messages: Sequence[Message]) -> None:
-        base, connection = str(self.folder), self.connection()
+    def make_boxes(self) -> None:
         for box in ("new", "inbox", "outbox", "archive"):
             (self.folder / box).mkdir()
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        base, connection = str(self.folder), self.connection()
+        self.make_boxes()
         for each in messages:
             data, name = codec.encode(each), each.name
             connection.execute("INSERT INTO queue (name, data) VALUES (?, ?)", (name, data))
@@ -293,8 +296,7 @@ class SameStatements(TableAndFiles):
 
     def publish(self, messages: Sequence[Message]) -> None:
         base, connection = str(self.folder), self.connection()
-        for box in ("new", "inbox", "outbox", "archive"):
-            (self.folder / box).mkdir()
+        self.make_boxes()
         names: list[str] = []
         for each in messages:
             data, name = codec.encode(each), each.name
