@@ -165,7 +165,7 @@ class PlanRecords:
     def finish(self, plan_id: str, status: ExecutionStatus, cash_after: Decimal, fees: Decimal, at: datetime) -> None:
         """Record the end of the running attempt, with its cash and fees in dollars."""
         changes = {"status": status, "cash_after": cash_after, "fees": fees, "ended_at": at}
-        EXECUTIONS.update(self._db, changes, "plan_id = ? AND ended_at IS NULL", plan_id)
+        EXECUTIONS.update(self._db, changes, f"plan_id = ? AND {UNFINISHED}", plan_id)
         run = self.execution(plan_id)
         if self._sessions is not None and run is not None and not run.by_hand and self.has_trades(plan_id):
             sent = [trade for trade in self.trades(plan_id) if trade.phase in _TRADING and trade.message_id]
